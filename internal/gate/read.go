@@ -54,51 +54,16 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 	}
 	s := Status{Endpoints: make([]EndpointStatus, len(g.endpoints))}
 	have := make([]int, len(g.endpoints))
-	since := g.since()
-	eg, ctx := errgroup.WithContext(ctx)
-	if g.rules.byKey {
-		eg.Go(func() error { return g.statusByKey(ctx, key, &s, have) })
-	}
-	for i := range g.endpoints {
-		if g.rules.byKey {
-			break
-		}
-		eg.Go(func() (err error) {
-			s.Endpoints[i], err = g.statusOf(ctx, i, since)
-			have[i] = s.Endpoints[i].Have
-			return err
-		})
-	}
-	if g.warnings != nil {
-		eg.Go(func() (err error) {
-			s.Warnings, err = g.warnings(ctx)
-			return err
-		})
-	}
 	var counted expiredDoc
+	eg, ctx := errgroup.WithContext(ctx)
+	g.readWaiting(ctx, eg, key, &s, have)
+	g.readOutbox(ctx, eg, &s)
 	if g.docs != nil {
 		eg.Go(func() (err error) {
 			counted, _, err = g.readExpired(ctx)
 			return err
 		})
 	}
-	if g.alerts.outbox != nil {
-		eg.Go(func() (err error) {
-			s.Alerts, err = g.alerts.outbox.Latest(ctx, statusAlerts)
-			return err
-		})
-	}
-	eg.Go(func() (err error) {
-		s.Backlog, s.BacklogOldest, err = g.store.Backlog(ctx, g.svc.ServiceName)
-		return err
-	})
-	eg.Go(func() error {
-		last, err := g.store.Claims(ctx, g.svc.ServiceName, store.Page{Limit: 1})
-		if len(last) > 0 {
-			s.LastMessage = &last[0]
-		}
-		return err
-	})
 	if err := eg.Wait(); err != nil {
 		return Status{}, unavailable(err, "the status could not be read")
 	}
@@ -119,6 +84,50 @@ func (g *Gate) Status(ctx context.Context, key *string) (Status, error) {
 		s.Complete = len(s.Missing) == 0
 	}
 	return s, nil
+}
+
+// readWaiting starts to read what waits at the endpoints. have gets the number of events of
+// each that count.
+func (g *Gate) readWaiting(ctx context.Context, eg *errgroup.Group, key *string, s *Status, have []int) {
+	if g.rules.byKey {
+		eg.Go(func() error { return g.statusByKey(ctx, key, s, have) })
+		return
+	}
+	since := g.since()
+	for i := range g.endpoints {
+		eg.Go(func() (err error) {
+			s.Endpoints[i], err = g.statusOf(ctx, i, since)
+			have[i] = s.Endpoints[i].Have
+			return err
+		})
+	}
+}
+
+// readOutbox starts to read the messages, alerts and warnings.
+func (g *Gate) readOutbox(ctx context.Context, eg *errgroup.Group, s *Status) {
+	eg.Go(func() (err error) {
+		s.Backlog, s.BacklogOldest, err = g.store.Backlog(ctx, g.svc.ServiceName)
+		return err
+	})
+	eg.Go(func() error {
+		last, err := g.store.Claims(ctx, g.svc.ServiceName, store.Page{Limit: 1})
+		if len(last) > 0 {
+			s.LastMessage = &last[0]
+		}
+		return err
+	})
+	if g.alerts.outbox != nil {
+		eg.Go(func() (err error) {
+			s.Alerts, err = g.alerts.outbox.Latest(ctx, statusAlerts)
+			return err
+		})
+	}
+	if g.warnings != nil {
+		eg.Go(func() (err error) {
+			s.Warnings, err = g.warnings(ctx)
+			return err
+		})
+	}
 }
 
 // statusOf describes what waits in the plain set of an endpoint.

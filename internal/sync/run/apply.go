@@ -37,6 +37,14 @@ func (p *puller) apply(ctx context.Context, m *mapped) error {
 	}
 }
 
+// decided is what a page comes to, before it is committed.
+type decided struct {
+	writes  []store.Write
+	changed []occurrence.Changed
+	seen    map[*plan.SentChange]bool // sent changes that the page shows
+	deletes int64                     // of the run, with this page
+}
+
 // tryApply makes one attempt. store.ErrConflict: another writer was faster. Nothing is
 // counted as deleted before it is committed, because the count outlives the attempt.
 func (p *puller) tryApply(ctx context.Context, m *mapped) (err error) {
@@ -58,52 +66,66 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) (err error) {
 	if err != nil {
 		return err
 	}
-	deletes := p.deletes
-	writes := make([]store.Write, 0, len(items)+len(m.rejects))
-	var changed []occurrence.Changed
-	known := make(map[*plan.SentChange]bool)
+	page := decided{
+		writes:  make([]store.Write, 0, len(items)+len(m.rejects)),
+		seen:    make(map[*plan.SentChange]bool),
+		deletes: p.deletes,
+	}
 	for i := range items {
-		old := &olds[i]
-		d, err := p.planner.Pulled(&items[i], old.RecordID, old.Record)
-		if err != nil {
+		if err := p.decide(ctx, &page, &items[i], &olds[i], others); err != nil {
 			return err
 		}
-		p.tally(&items[i], &old.StoredRecord, d, &deletes)
-		for _, c := range d.Seen {
-			known[c] = true
-		}
-		if !p.e.dry() {
-			if writes, err = p.conflicts.Append(ctx, writes, p.step.Datatype, &old.StoredRecord, d, p.planner.Now); err != nil {
-				return err
-			}
-		}
-		writes = p.rejects.accepted(writes, definition.Pull, p.step.Datatype, items[i].Key)
-		if d.Record == nil {
-			continue
-		}
-		writes = p.rejects.accepted(writes, definition.Push, p.step.Datatype, d.Record.ID) // its creation may have met this row
-		// A record takes a new place in the order that pushes read only if there is
-		// something to push: another sync pushes the datatype, or the source lacks a
-		// value. Otherwise the next push would look at every record that was pulled.
-		var order int64
-		if d.Effect != plan.Linked && others || d.Pushes && p.def.Pushes() {
-			order = p.planner.Now.UnixMicro()
-		}
-		if writes = append(writes, p.records.Replace(old.StoredRecord, d.Record, order)); old.Alias != nil {
-			writes, p.aliased = append(writes, old.Alias...), true
-		}
-		if d.Effect != plan.Linked {
-			changed = append(changed, occurrence.Changed{ID: d.Record.ID, Version: d.Record.Version, Deleted: d.Record.Deleted})
-		}
 	}
-	if err := p.e.checkDeletes(deletes, p.count, "here"); err != nil {
+	if err := p.e.checkDeletes(page.deletes, p.count, "here"); err != nil {
 		return err
 	}
 	if p.e.dry() {
 		p.planRejects(m.rejects)
-		p.deletes = deletes
+		p.deletes = page.deletes
 		return nil
 	}
+	return p.keep(ctx, &page, m)
+}
+
+// decide merges a row with its record, and adds what that comes to. others: another sync pushes
+// the datatype.
+func (p *puller) decide(ctx context.Context, page *decided, item *mapping.Mapped, old *Located, others bool) error {
+	d, err := p.planner.Pulled(item, old.RecordID, old.Record)
+	if err != nil {
+		return err
+	}
+	p.tally(item, &old.StoredRecord, d, &page.deletes)
+	for _, c := range d.Seen {
+		page.seen[c] = true
+	}
+	if !p.e.dry() {
+		if page.writes, err = p.conflicts.Append(ctx, page.writes, p.step.Datatype, &old.StoredRecord, d, p.planner.Now); err != nil {
+			return err
+		}
+	}
+	page.writes = p.rejects.accepted(page.writes, definition.Pull, p.step.Datatype, item.Key)
+	if d.Record == nil {
+		return nil
+	}
+	page.writes = p.rejects.accepted(page.writes, definition.Push, p.step.Datatype, d.Record.ID) // its creation may have met this row
+	// A record takes a new place in the order that pushes read only if there is
+	// something to push: another sync pushes the datatype, or the source lacks a
+	// value. Otherwise the next push would look at every record that was pulled.
+	var order int64
+	if d.Effect != plan.Linked && others || d.Pushes && p.def.Pushes() {
+		order = p.planner.Now.UnixMicro()
+	}
+	if page.writes = append(page.writes, p.records.Replace(old.StoredRecord, d.Record, order)); old.Alias != nil {
+		page.writes, p.aliased = append(page.writes, old.Alias...), true
+	}
+	if d.Effect != plan.Linked {
+		page.changed = append(page.changed, occurrence.Changed{ID: d.Record.ID, Version: d.Record.Version, Deleted: d.Record.Deleted})
+	}
+	return nil
+}
+
+// keep commits a page with its rejects, and tells who waits for its records.
+func (p *puller) keep(ctx context.Context, page *decided, m *mapped) error {
 	refused := make([]*Rejected, len(m.rejects))
 	for i, r := range m.rejects {
 		refused[i] = newRejected(definition.Pull, p.step.Datatype, r)
@@ -112,18 +134,18 @@ func (p *puller) tryApply(ctx context.Context, m *mapped) (err error) {
 	if err != nil {
 		return err
 	}
-	writes = p.rejects.clearRetried(writes, rejected, m.retried)
+	writes := p.rejects.clearRetried(page.writes, rejected, m.retried)
 	if p.run.Retry { // rejected rows are old, and show nothing of what was sent since
-		known = nil
+		page.seen = nil
 	}
-	forget, left := p.sent.without(known)
-	if err := p.commit(ctx, append(append(writes, rejected...), forget...), m, changed); err != nil {
+	forget, left := p.sent.without(page.seen)
+	if err := p.commit(ctx, append(append(writes, rejected...), forget...), m, page.changed); err != nil {
 		return err
 	}
-	p.deletes, p.sent = deletes, left
+	p.deletes, p.sent = page.deletes, left
 	p.planner.Sent = left.Of
-	if len(changed) > 0 {
-		p.e.svc.o.RecordsChanged(ctx, p.def.OrgID, p.step.Datatype, idsOf(changed))
+	if len(page.changed) > 0 {
+		p.e.svc.o.RecordsChanged(ctx, p.def.OrgID, p.step.Datatype, idsOf(page.changed))
 	}
 	return nil
 }
