@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -126,8 +127,10 @@ func FuzzPush(f *testing.F) {
 		opts := []string{"{}", `{"comment": "#"}`, `{"null": "NULL"}`, `{"null": ""}`}[form%4]
 		end := []string{"\n", "\r\n", "\r"}[form/4%3]
 		head := []string{"id;a;b", `"id";"a";"b"`, "id;a;b;"}[form/12%3]
-		if strings.ToValidUTF8(a+b+c, "") != a+b+c || strings.Contains(a+b+c, "\x00") {
-			t.Skip()
+		for _, text := range []string{a, b, c} {
+			if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+				t.Skip()
+			}
 		}
 		dir := root(t, map[string]string{"f.csv": head + end})
 		change := func(id, a, b string) source.Change {
