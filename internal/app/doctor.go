@@ -2,10 +2,14 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/unused"
@@ -37,7 +41,7 @@ func (a *App) Examine(ctx context.Context) (doctor.Report, error) {
 func (a *App) examine(ctx context.Context) doctor.Report {
 	o := doctor.Options{
 		Config: a.o.Config, Place: a.o.Place, Store: a.o.Store, Docs: a.o.Store, Topic: a.o.Bus.Ping, Secret: a.secret,
-		Sources: a.sources, Webhooks: a.webhooks, Unused: a.Unused, Alerts: a.waitingAlerts, HookUsed: a.flow.HookUsed,
+		Sources: a.sources, Webhooks: a.webhooks, Unused: a.Unused, Alerts: a.alertsOf, HookUsed: a.flow.HookUsed,
 		Now: a.o.machine, Random: func() string { return event.NewID(time.Now()) },
 	}
 	if a.o.Place.Resolve != nil {
@@ -117,7 +121,7 @@ func (a *App) webhooks(ctx context.Context) (all []doctor.Webhook, err error) {
 	return all, err
 }
 
-func (a *App) waitingAlerts(ctx context.Context, service string) (found doctor.Alerts, err error) {
+func (a *App) alertsOf(ctx context.Context, service string) (found doctor.Alerts, err error) {
 	g, err := a.Gate(service)
 	if err != nil {
 		return found, err
@@ -127,6 +131,18 @@ func (a *App) waitingAlerts(ctx context.Context, service string) (found doctor.A
 		if one.Waiting {
 			found.Waiting, found.Oldest, found.LastError = found.Waiting+1, one.At, one.LastError
 		}
+		if one.Kind == alert.Overdue && one.At.After(found.Overdue) {
+			found.Overdue, found.Lacked = one.At, lacked(one.Missing)
+		}
 	}
 	return found, err
+}
+
+// lacked returns what was missing, in words.
+func lacked(missing []window.Shortfall) string {
+	parts := make([]string, len(missing))
+	for i, m := range missing {
+		parts[i] = fmt.Sprintf("%s (%d of %d)", m.EventKey, m.Have, m.Need)
+	}
+	return strings.Join(parts, ", ")
 }
