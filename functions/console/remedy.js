@@ -25,5 +25,7 @@ export function remedy(text) {
   }
   if (/does not respond/.test(text)) return { words: "see whether the process runs, and whether you are online." };
   if (/signals of other instances/.test(text)) return { words: "see whether the topic of live.topic exists and the service's account may subscribe to it." };
+  if (/ (does|did) not answer|there is no host|cannot be resolved/.test(text)) return { words: "see whether the target runs and can be reached. It is called again by itself, and Replay calls it at once." };
+  if (/ answers [345]\d\d\b/.test(text)) return { words: "see the log of the target, and correct it or its settings. It is called again by itself, and Replay calls it at once." };
   return null;
 }
