@@ -58,6 +58,8 @@ func TestConsoleAlarms(t *testing.T) {
 			return s.rank + " " + s.words + (step && !/Next step: ./.test(part.textContent) ? " without a next step" : ""); })()`)
 		require.Equal(t, want, got, of)
 	}
+	step := js[string](t, d.page, `(async () => { `+rows+` const r = sync({ lastRun: { ...run("failed").lastRun, error: "db.example answers 500" } }); return [r.step(now)].flat(9)[0].textContent; })()`)
+	require.Contains(t, step, "open the sync", "a source is no target")
 }
 
 // A message that its target does not take is said at once, on the gate's own page as in the
