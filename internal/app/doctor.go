@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate/alert"
@@ -30,6 +31,29 @@ func (a *App) swept(service string) func(context.Context, bool) {
 			a.Beat(ctx, doctor.SweepBeat+service)
 		}
 	}
+}
+
+// warnings returns what an operator should correct about a service. Where only a scheduler
+// sweeps, that includes that it calls no more, which the log says once.
+func (a *App) warnings(ctx context.Context, svc config.Service) ([]string, error) {
+	said, err := a.flow.Warnings(ctx, svc)
+	if err != nil || a.backgroundCPU {
+		return said, err
+	}
+	last, late, err := a.beats.Late(ctx, doctor.SweepBeat+svc.ServiceName)
+	if err != nil {
+		return said, nil // the warning is not worth the status
+	}
+	if !late {
+		a.unswept.Delete(svc.ServiceName)
+		return said, nil
+	}
+	if _, told := a.unswept.LoadOrStore(svc.ServiceName, true); !told {
+		a.o.Log.WarnContext(ctx, "nothing has called for the sweep for a while", "serviceName", svc.ServiceName, "last", last.Format(time.RFC3339),
+			"next", "see whether Cloud Scheduler calls POST /sweep: headgate doctor has the command")
+	}
+	return append(said, fmt.Sprintf("the latest sweep was at %s: messages that wait are published late, and what has expired stays. See whether Cloud Scheduler calls POST /sweep; headgate doctor has the command",
+		last.UTC().Format(time.RFC3339))), nil
 }
 
 // Examine examines the deployment. It changes nothing. Callers at the same time share one

@@ -81,9 +81,8 @@ func (e *examination) beatCheck(b beat) Check {
 }
 
 func (e *examination) age(ctx context.Context, b beat, at []time.Time) Finding {
-	age := max(0, e.Now().Sub(at[len(at)-1]))
-	usual := max(cmp.Or(interval(at), everyMinute), beatEvery)
-	if late := int(age/usual) - 1; late >= lateAfter && age > lateAfter*everyMinute {
+	age, usual, late := lateness(at, e.Now())
+	if late > 0 {
 		return Finding{"sweep.late", e.sweepState(), fmt.Sprintf("%s was %s ago, and is late by %s of %s: %s", b.what, short(age), plural(late, "interval", "intervals"), short(usual), b.doubt), e.schedule(ctx, b, false)}
 	}
 	return ok("sweep.recent", "%s was %s ago", b.what, short(age))
