@@ -82,11 +82,12 @@ export function gate(ctx, svc, base, home) {
     if (!status) return;
     const now = Date.now();
     const waits = new Map(pending.endpoints.map((/** @type {any} */ e) => [e.eventKey, e]));
-    update(state, standing.state(now).rank === 0 ? stateOf(standing.state(now)) : !windowed ? pill("by hand") : keys ? pill("by key") : status.complete ? pill("complete", "good") : pill("waits"));
+    const stands = standing.state(now);
+    const alarms = stands.rank === 0 || stands.words === "retries";
+    update(state, alarms ? stateOf(stands) : !windowed ? pill("by hand") : keys ? pill("by key") : status.complete ? pill("complete", "good") : pill("waits"));
     update(missing, inWords(svc, status, opened[0], now));
     const all = status.endpoints.reduce((/** @type {number} */ n, /** @type {any} */ e) => n + e.have, 0);
-    const stands = standing.state(now);
-    update(warnings, stands.rank === 0 && stands.words !== "refuses events" && el("div", { class: "alarm" }, el("p", {}, standing.alarm(now)), standing.step(now)),
+    update(warnings, alarms && stands.words !== "refuses events" && el("div", { class: stands.rank === 0 ? "alarm" : "notice" }, el("p", {}, standing.alarm(now)), standing.step(now)),
       [...status.warnings ?? [], status.outbox.warning].filter((w) => w).map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w))),
       svc.maxPending && all > svc.maxPending && el("p", { class: "bad" }, `${eventsAt(svc, status.endpoints)} wait, which is more than maxPending: sources get 429 for further ones.`));
     const listed = alertList(status.alerts ?? [], svc);

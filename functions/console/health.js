@@ -44,8 +44,7 @@ async function trouble() {
   }
 }
 
-/** What to do about an error, with the command. @param {string} text */
-export function nextStep(text) {
-  const step = remedy(text);
+/** What to do about an error, with the command. @param {string} text @param {import("./remedy.js").Step|null} [step] */
+export function nextStep(text, step = remedy(text)) {
   return step && el("p", { class: "step" }, "Next step: ", step.words, step.command && [" ", copyable(step.command)]);
 }

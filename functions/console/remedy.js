@@ -27,3 +27,10 @@ export function remedy(text) {
   if (/signals of other instances/.test(text)) return { words: "see whether the topic of live.topic exists and the service's account may subscribe to it." };
   return null;
 }
+
+/** What to do about the error of a message's target: it is of another system, as a sync's source is. @param {string} text @returns {Step|null} */
+export function targetRemedy(text) {
+  if (/ (does|did) not answer|there is no host|cannot be resolved/.test(text)) return { words: "see whether the target runs and can be reached. It is called again by itself, and Replay calls it at once." };
+  if (/ answers [345]\d\d\b/.test(text)) return { words: "see the log of the target, and correct it or its settings. It is called again by itself, and Replay calls it at once." };
+  return null;
+}

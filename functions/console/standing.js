@@ -6,6 +6,7 @@ import { get, segment } from "./api.js";
 import { el, said, time, lasts, count, clip, pill } from "./ui.js";
 import { lacks, clock, closes, errorIn, eventsAt, BRIEFLY } from "./words.js";
 import { nextStep } from "./health.js";
+import { targetRemedy } from "./remedy.js";
 
 const AT_ONCE = 4; // gates that are read at the same time
 const STUCK = 60_000; // ms that a message may wait for the bus before that is an alarm
@@ -79,6 +80,9 @@ export async function readStanding(base) {
 /** @param {any} message @returns {string} the error of its latest attempt */
 const errorOf = (message) => message?.lastError || message?.targets?.find((/** @type {any} */ t) => t.state !== "delivered" && t.lastError)?.lastError || "";
 
+/** What to do about a message that waits. @param {string} error */
+const stepOf = (error) => nextStep(error) ?? nextStep(error, targetRemedy(error));
+
 /** @param {{href: string, name: string}} row @param {any} svc @param {{status: any, waits: any}} standing */
 export function gateRow(row, svc, { status, waits }) {
   const box = status.outbox;
@@ -101,7 +105,7 @@ export function gateRow(row, svc, { status, waits }) {
     state,
     alarm: (/** @type {number} */ now) => {
       switch (state(now).words) {
-        case "stuck": return [count(box.backlog, "message"), ` could not be published; the oldest waits since ${clock(box.oldest)}`, error && [": ", said(errorIn(error), 300)], "."];
+        case "stuck": case "retries": return [count(box.backlog, "message"), ` could not be published; the oldest waits since ${clock(box.oldest)}`, error && [": ", said(errorIn(error), 300)], "."];
         case "refuses events": return `${eventsAt(svc, status.endpoints)} wait, which is more than maxPending: sources get 429.`;
         case "late": return `no complete message by ${clock(late.at)}.`;
         default: return ["a target gave the latest message up", error && [": ", said(errorIn(error), 300)], "."];
@@ -109,7 +113,7 @@ export function gateRow(row, svc, { status, waits }) {
     },
     step: (/** @type {number} */ now) => {
       const words = state(now).words;
-      if (words === "stuck") return nextStep(error) ?? el("p", { class: "step" }, "Next step: open the gate and see why its messages wait.");
+      if (words === "stuck" || words === "retries") return stepOf(error) ?? el("p", { class: "step" }, "Next step: open the gate and see why its messages wait.");
       if (words === "given up") return el("p", { class: "step" }, "Next step: correct the target, and replay the message to it.");
       if (words === "late") return [el("p", { class: "step" }, "Next step: see why these did not report. ", status.missing.length > 0 && ["Missing now: ", lacks(status.missing), "."])];
       return el("p", { class: "step" }, "Next step: see which endpoint lacks events, and trigger or reset the window.");
@@ -119,7 +123,7 @@ export function gateRow(row, svc, { status, waits }) {
       status.lastMessage ? time(status.lastMessage.date) : el("span", { class: "soft" }, "none yet"),
       nextOf(svc, status, now),
       svc.correlation ? `${eventsAt(svc, status.endpoints)} of all keys` : status.triggerType === "none" ? el("span", { class: "soft" }, `${count(have, "event")} in the window`) : status.missing.length > 0 ? lacks(status.missing, BRIEFLY) : el("span", { class: "soft" }, "nothing"),
-      [wrong(errorIn(error)), wrong(error ? "" : box.warning), (status.warnings ?? []).slice(0, 2).map((/** @type {string} */ w) => el("div", { class: "warn" }, said(w, 160)))],
+      [wrong(errorIn(error)), s.words === "retries" && stepOf(error), wrong(error ? "" : box.warning), (status.warnings ?? []).slice(0, 2).map((/** @type {string} */ w) => el("div", { class: "warn" }, said(w, 160)))],
     ],
   };
 }

@@ -148,6 +148,7 @@ type App struct {
 	resolvers []*resolver.HTTP   // of the configuration's live.resolvers, in their order
 	declares  []*definition.Sync // of the configuration, in its order
 	beats     *doctor.Beats
+	unswept   sync.Map // the services whose missing sweeps the log has told of
 	examined  doctor.Shared
 	changes   store.Changes // nil: no other process writes to the store without a signal
 	joined    chan struct{} // gets a value when a live client connects or leaves
@@ -221,7 +222,7 @@ func (a *App) newGate(svc config.Service, events Store) (*gate.Gate, error) {
 		Work: a.o.Memory.Work, Answers: a.o.Memory.Answers, Outbox: a.outbox, Tracer: a.o.Tracer, Meter: a.o.Meter,
 		Changed:  func() { a.flow.GateChanged(svc.ServiceName) },
 		Swept:    a.swept(svc.ServiceName),
-		Warnings: func(ctx context.Context) ([]string, error) { return a.flow.Warnings(ctx, svc) },
+		Warnings: func(ctx context.Context) ([]string, error) { return a.warnings(ctx, svc) },
 	}
 	var err error
 	if svc.Timers != nil && a.o.Timer != nil {

@@ -2,10 +2,15 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
+	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/event"
+	"github.com/headgate/headgate/internal/gate/alert"
+	"github.com/headgate/headgate/internal/gate/window"
 	"github.com/headgate/headgate/internal/sync/definition"
 	"github.com/headgate/headgate/internal/sync/source"
 	"github.com/headgate/headgate/internal/unused"
@@ -28,6 +33,29 @@ func (a *App) swept(service string) func(context.Context, bool) {
 	}
 }
 
+// warnings returns what an operator should correct about a service. Where only a scheduler
+// sweeps, that includes that it calls no more, which the log says once.
+func (a *App) warnings(ctx context.Context, svc config.Service) ([]string, error) {
+	said, err := a.flow.Warnings(ctx, svc)
+	if err != nil || a.backgroundCPU {
+		return said, err
+	}
+	last, late, err := a.beats.Late(ctx, doctor.SweepBeat+svc.ServiceName)
+	if err != nil {
+		return said, nil // the warning is not worth the status
+	}
+	if !late {
+		a.unswept.Delete(svc.ServiceName)
+		return said, nil
+	}
+	if _, told := a.unswept.LoadOrStore(svc.ServiceName, true); !told {
+		a.o.Log.WarnContext(ctx, "nothing has called for the sweep for a while", "serviceName", svc.ServiceName, "last", last.Format(time.RFC3339),
+			"next", "see whether Cloud Scheduler calls POST /sweep: headgate doctor has the command")
+	}
+	return append(said, fmt.Sprintf("the latest sweep was at %s: messages that wait are published late, and what has expired stays. See whether Cloud Scheduler calls POST /sweep; headgate doctor has the command",
+		last.UTC().Format(time.RFC3339))), nil
+}
+
 // Examine examines the deployment. It changes nothing. Callers at the same time share one
 // examination. It returns an error only if ctx ends.
 func (a *App) Examine(ctx context.Context) (doctor.Report, error) {
@@ -37,7 +65,7 @@ func (a *App) Examine(ctx context.Context) (doctor.Report, error) {
 func (a *App) examine(ctx context.Context) doctor.Report {
 	o := doctor.Options{
 		Config: a.o.Config, Place: a.o.Place, Store: a.o.Store, Docs: a.o.Store, Topic: a.o.Bus.Ping, Secret: a.secret,
-		Sources: a.sources, Webhooks: a.webhooks, Unused: a.Unused, Alerts: a.waitingAlerts, HookUsed: a.flow.HookUsed,
+		Sources: a.sources, Webhooks: a.webhooks, Unused: a.Unused, Alerts: a.alertsOf, HookUsed: a.flow.HookUsed,
 		Now: a.o.machine, Random: func() string { return event.NewID(time.Now()) },
 	}
 	if a.o.Place.Resolve != nil {
@@ -117,7 +145,7 @@ func (a *App) webhooks(ctx context.Context) (all []doctor.Webhook, err error) {
 	return all, err
 }
 
-func (a *App) waitingAlerts(ctx context.Context, service string) (found doctor.Alerts, err error) {
+func (a *App) alertsOf(ctx context.Context, service string) (found doctor.Alerts, err error) {
 	g, err := a.Gate(service)
 	if err != nil {
 		return found, err
@@ -127,6 +155,18 @@ func (a *App) waitingAlerts(ctx context.Context, service string) (found doctor.A
 		if one.Waiting {
 			found.Waiting, found.Oldest, found.LastError = found.Waiting+1, one.At, one.LastError
 		}
+		if one.Kind == alert.Overdue && one.At.After(found.Overdue) {
+			found.Overdue, found.Lacked = one.At, lacked(one.Missing)
+		}
 	}
 	return found, err
+}
+
+// lacked returns what was missing, in words.
+func lacked(missing []window.Shortfall) string {
+	parts := make([]string, len(missing))
+	for i, m := range missing {
+		parts[i] = fmt.Sprintf("%s (%d of %d)", m.EventKey, m.Have, m.Need)
+	}
+	return strings.Join(parts, ", ")
 }

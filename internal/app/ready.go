@@ -41,7 +41,7 @@ func (a *App) liveReady() error {
 
 func (a *App) storeReady(ctx context.Context) error {
 	err := a.o.Store.Writable(ctx)
-	if ctx.Err() == nil {
+	if !errors.Is(ctx.Err(), context.Canceled) { // otherwise the caller left, or another check failed first: nothing is known
 		a.logWritable(err)
 	}
 	if err != nil {
@@ -54,7 +54,8 @@ func (a *App) storeReady(ctx context.Context) error {
 func (a *App) logWritable(err error) {
 	switch failed := err != nil; {
 	case failed && !a.unwritable.Swap(true):
-		a.o.Log.Error("the store takes no writes: this instance is not ready", "error", err)
+		a.o.Log.Error("the store takes no writes: this instance is not ready", "error", err,
+			"next", "run headgate doctor: it says what is behind the error, and the command that corrects it; sources get 503 and send again")
 	case !failed && a.unwritable.Swap(false):
 		a.o.Log.Info("the store takes writes again")
 	}

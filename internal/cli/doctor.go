@@ -63,6 +63,9 @@ func (w *where) examine(ctx context.Context, say notice) (doctor.Report, error) 
 	if c != nil {
 		defer c.Close()
 		err := c.Do(ctx, http.MethodGet, "/doctor", nil, &report)
+		if address, unknown := w.address(); err == nil && unknown == nil {
+			withAddress(&report, address)
+		}
 		return report, err
 	}
 	s := w.settings
@@ -73,6 +76,17 @@ func (w *where) examine(ctx context.Context, say notice) (doctor.Report, error) 
 	}
 	defer closeApp()
 	return a.Examine(ctx)
+}
+
+// withAddress puts the address that was given into commands that could only name its variable:
+// a deployment does not know its own address, and the variable may not be set.
+func withAddress(r *doctor.Report, address string) {
+	if address == "" {
+		return
+	}
+	for i := range r.Findings {
+		r.Findings[i].Fix = strings.ReplaceAll(r.Findings[i].Fix, "$"+envURL, strings.TrimRight(address, "/"))
+	}
 }
 
 // reportWords are the states as a person reads them.

@@ -107,3 +107,14 @@ func TestDoctorReportsWhatStopsAStart(t *testing.T) {
 	require.Contains(t, out, "ERROR    the deployment cannot be opened here: ")
 	require.Empty(t, errs)
 }
+
+// Each command can be typed as it is where the address was given as a flag.
+func TestDoctorKnowsTheAddressThatWasGiven(t *testing.T) {
+	t.Parallel()
+	r := doctor.Report{Findings: []doctor.Finding{{Fix: `headgate replay m1 --url "$HEADGATE_URL"`}, {Fix: `curl -X POST "$HEADGATE_URL/sweep"`}}}
+	withAddress(&r, "")
+	require.Equal(t, `curl -X POST "$HEADGATE_URL/sweep"`, r.Findings[1].Fix)
+	withAddress(&r, "https://gate.example.com/")
+	require.Equal(t, `headgate replay m1 --url "https://gate.example.com"`, r.Findings[0].Fix)
+	require.Equal(t, `curl -X POST "https://gate.example.com/sweep"`, r.Findings[1].Fix)
+}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -64,6 +65,30 @@ func (b *Beats) Beat(ctx context.Context, name string) {
 	at = append(slices.DeleteFunc(at, func(t time.Time) bool { return t.After(now) }), now) // a clock that was ahead set the others
 	body, _ := json.Marshal(beatDoc{at[max(0, len(at)-beatsKept):]})
 	_, _ = b.Docs.Commit(ctx, []store.Write{{Collection: beatDocs, Doc: store.Doc{ID: beatID(name), Body: body}, Any: true}})
+}
+
+// Late returns when the work of this name was done last, and whether that is too long ago. Work
+// that was never done is not late: a deployment may have just begun.
+func (b *Beats) Late(ctx context.Context, name string) (last time.Time, late bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, beatTime)
+	defer cancel()
+	at, err := readBeats(ctx, b.Docs, name)
+	if err != nil || len(at) == 0 {
+		return last, false, err
+	}
+	_, _, missed := lateness(at, b.Now())
+	return at[len(at)-1], missed > 0, nil
+}
+
+// lateness returns how long ago the last beat was, the usual interval, and the number of
+// intervals by which the next one is late; 0 if that is no reason to worry.
+func lateness(at []time.Time, now time.Time) (age, usual time.Duration, late int) {
+	age = max(0, now.Sub(at[len(at)-1]))
+	usual = max(cmp.Or(interval(at), everyMinute), beatEvery)
+	if late = int(age/usual) - 1; late >= lateAfter && age > lateAfter*everyMinute {
+		return age, usual, late
+	}
+	return age, usual, 0
 }
 
 // beatID returns the id of a document for a name of any length.

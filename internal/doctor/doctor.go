@@ -76,6 +76,8 @@ type Check struct {
 	Limit time.Duration
 	// Late is the state of a check that does not end in time; "": Error.
 	Late State
+	// LateFix is the command that shows why it does not end in time; "": there is none.
+	LateFix string
 	// Do looks, and reports what it finds. It may report several findings.
 	Do func(ctx context.Context, found func(Finding))
 }
@@ -154,7 +156,7 @@ func (c Check) run(ctx context.Context) []Finding {
 	if ctx.Err() == nil {
 		return all
 	}
-	late := Finding{c.Code + ".late", cmp.Or(c.Late, Error), fmt.Sprintf("%s did not answer within %s", c.Name, limit), ""}
+	late := Finding{c.Code + ".late", cmp.Or(c.Late, Error), fmt.Sprintf("%s did not answer within %s", c.Name, limit), c.LateFix}
 	if late.State == NotChecked {
 		late.Text = "not checked: " + late.Text
 	}

@@ -13,6 +13,10 @@ import (
 // stuckAfter is the longest time that a message may wait: a sweep tries again each minute.
 const stuckAfter = 5 * time.Minute
 
+// overdueFor is the time for which a missed expectation counts, if no message followed: the
+// next one of most schedules is due then.
+const overdueFor = 24 * time.Hour
+
 // messagesCheck looks for messages and alerts that do not leave.
 func (e *examination) messagesCheck(svc config.Service) Check {
 	name := fmt.Sprintf("the store, asked for the messages of service %q,", svc.ServiceName)
@@ -32,21 +36,33 @@ func (e *examination) backlog(ctx context.Context, svc config.Service, found fun
 	if err != nil {
 		return err
 	}
-	age := e.Now().Sub(oldest)
-	if n == 0 || age < stuckAfter {
-		found(ok("message.published", "messages of service %q that wait to be published: %d", svc.ServiceName, n))
+	none := ok("message.published", "messages of service %q that wait to be published: %d", svc.ServiceName, n)
+	if n == 0 {
+		found(none)
 		return nil
 	}
-	text := fmt.Sprintf("%s to be published by service %q, the oldest for %s", plural(n, "message waits", "messages wait"), svc.ServiceName, short(age))
+	age := e.Now().Sub(oldest)
+	f := Finding{"message.stuck", Error, fmt.Sprintf("%s to be published by service %q, the oldest for %s", plural(n, "message waits", "messages wait"), svc.ServiceName, short(age)),
+		e.curl("POST", e.servicePath(svc)+"/sweep")}
+	failure := ""
 	first, err := e.Store.Claims(ctx, svc.ServiceName, store.Page{State: store.Claimed, OldestFirst: true, Limit: 1})
-	if err == nil && len(first) > 0 && first[0].LastError != "" {
-		text += ": " + inSentence(first[0].LastError)
+	if err == nil && len(first) > 0 {
+		if failure = first[0].LastError; failure != "" {
+			f.Text += ": " + inSentence(failure)
+		}
+		if first[0].EventID != "" {
+			f.Fix = e.Place.Headgate(e.ofService(svc, "replay", first[0].EventID)...)
+		}
 	}
-	fix := e.curl("POST", e.servicePath(svc)+"/sweep")
-	if err == nil && len(first) > 0 && first[0].EventID != "" {
-		fix = e.Place.Headgate(e.ofService(svc, "replay", first[0].EventID)...)
+	switch {
+	case age >= stuckAfter:
+		found(f)
+	case failure != "": // the topic or a target may have gone a moment ago
+		f.Code, f.State, f.Text = "message.retrying", Warning, f.Text+"; it is tried again by itself"
+		found(f)
+	default:
+		found(none)
 	}
-	found(Finding{"message.stuck", Error, text, fix})
 	return nil
 }
 
@@ -69,17 +85,36 @@ func (e *examination) failed(ctx context.Context, svc config.Service, found func
 }
 
 func (e *examination) alerts(ctx context.Context, svc config.Service, found func(Finding)) {
-	if e.Alerts == nil || svc.Alerts == nil {
+	if e.Alerts == nil || svc.Alerts == nil && len(svc.Expect) == 0 {
 		return
 	}
 	a, err := e.Alerts(ctx, svc.ServiceName)
-	switch {
-	case err != nil:
+	if err != nil {
 		found(notChecked("alert.delivered", "the alerts of service %q: they could not be read", svc.ServiceName))
-	case err == nil && a.Waiting > 0 && e.Now().Sub(a.Oldest) >= stuckAfter:
+		return
+	}
+	e.overdue(ctx, svc, a, found)
+	if svc.Alerts != nil && a.Waiting > 0 && e.Now().Sub(a.Oldest) >= stuckAfter {
 		found(Finding{"alert.stuck", Error, fmt.Sprintf("%s for a receiver of service %q, the oldest for %s: %s",
 			plural(a.Waiting, "alert waits", "alerts wait"), svc.ServiceName, short(e.Now().Sub(a.Oldest)), inSentence(a.LastError)), e.curl("POST", e.servicePath(svc)+"/sweep")})
 	}
+}
+
+// overdue tells of a gate that published no complete message by an instant of its expectation,
+// and none since.
+func (e *examination) overdue(ctx context.Context, svc config.Service, a Alerts, found func(Finding)) {
+	if a.Overdue.IsZero() || e.Now().Sub(a.Overdue) > overdueFor {
+		return
+	}
+	last, err := e.Store.Claims(ctx, svc.ServiceName, store.Page{Limit: 1})
+	if err != nil || len(last) > 0 && last[0].Date.After(a.Overdue) {
+		return // a list that cannot be read is reported for the messages that wait
+	}
+	text := fmt.Sprintf("service %q published no complete message by %s", svc.ServiceName, a.Overdue.UTC().Format(time.RFC3339))
+	if a.Lacked != "" {
+		text += ", because it lacked " + a.Lacked + ": see why these did not report"
+	}
+	found(Finding{"message.overdue", Warning, text, e.Place.Headgate(e.ofService(svc, "status")...)})
 }
 
 // ofService adds the flag that names the service, if there are several.

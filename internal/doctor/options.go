@@ -36,11 +36,16 @@ type Webhook struct {
 	FailingSince   time.Time
 }
 
-// Alerts describes the alerts of a service that some receiver does not have.
+// Alerts describes the latest alerts of a service.
 type Alerts struct {
+	// Waiting is the number of those that some receiver does not have.
 	Waiting   int
 	Oldest    time.Time
 	LastError string
+	// Overdue is the latest instant by which no complete message was published; zero: there is
+	// none. Lacked says what was missing then.
+	Overdue time.Time
+	Lacked  string
 }
 
 // Advice says what is behind an error of a driver, and what corrects it.
@@ -81,6 +86,9 @@ type Place struct {
 	Headgate func(words ...string) string
 	// URL is that of the deployment, or "".
 	URL string
+	// Own returns the region and the account of this process; "" where they are not known. May
+	// be nil.
+	Own func(ctx context.Context) (region, account string)
 }
 
 // Options name the parts of a deployment to examine. A nil function is a check that cannot
@@ -100,7 +108,7 @@ type Options struct {
 	Webhooks func(ctx context.Context) ([]Webhook, error)
 	// Unused returns the settings of the configuration that nothing uses.
 	Unused func(ctx context.Context) ([]unused.Setting, error)
-	// Alerts describes the alerts of a service that wait.
+	// Alerts describes the latest alerts of a service.
 	Alerts func(ctx context.Context, service string) (Alerts, error)
 	// HookUsed reports whether a webhook with an id came to the hook lately.
 	HookUsed func(ctx context.Context, hook string) (bool, error)

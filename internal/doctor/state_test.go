@@ -30,6 +30,21 @@ func (d brokenDocs) Commit(ctx context.Context, w []store.Write) ([]string, erro
 	return d.Docs.Commit(ctx, w)
 }
 
+// A store that does not answer has a command that shows whether it is there.
+func TestStoreDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, deployed)
+	w.Docs = brokenDocs{w.docs, errors.New("late"), func() {}}
+	e := &examination{w.Options}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	require.Equal(t, []Finding{{"store.late", Error, "the store did not answer within 5s", "gcloud firestore databases describe --database=gate --project=p-1"}}, e.storeCheck().run(ended))
+	e.Place.FirestoreEmulator = "127.0.0.1:8080"
+	require.Equal(t, "curl http://127.0.0.1:8080", e.storeCheck().LateFix)
+	e.Place.Firestore = false
+	require.Empty(t, e.storeCheck().LateFix)
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, deployed)
@@ -69,6 +84,15 @@ func TestSweep(t *testing.T) {
 	require.Equal(t, Error, f.State)
 	require.Contains(t, f.Fix, `gcloud scheduler jobs create http headgate-sweep --project=p-1`)
 	require.Contains(t, f.Fix, `--uri="https://gate.example.com/sweep"`)
+	require.Contains(t, f.Fix, `--location="$(gcloud config get-value run/region)"`)
+	require.Contains(t, f.Fix, "--oidc-service-account-email=headgate-caller@p-1.iam.gserviceaccount.com")
+	account := "7-compute@developer.gserviceaccount.com"
+	w.Place.Own = func(context.Context) (string, string) { return "europe-west3", account }
+	require.Contains(t, w.one(t, "sweep.never").Fix, "--location=europe-west3 ")
+	require.Contains(t, w.one(t, "sweep.never").Fix, "--oidc-service-account-email="+account)
+	account = "headgate@p-1.iam.gserviceaccount.com"
+	require.Contains(t, w.one(t, "sweep.never").Fix, "--oidc-service-account-email=headgate-caller@p-1.iam.gserviceaccount.com", "only callers may call")
+
 	beats := &Beats{Docs: w.docs, Now: w.Now}
 	for range 10 {
 		w.now = w.now.Add(2 * time.Minute)
@@ -179,12 +203,29 @@ func TestMessages(t *testing.T) {
 	require.Equal(t, `the endpoint "b" of service "orders" sent no event that is still stored: see whether its source calls /event/b`, w.one(t, "endpoint.silent").Text)
 	require.Empty(t, w.one(t, "endpoint.silent").Fix, "a test event would count")
 	require.NoError(t, w.docs.Claim(ctx, store.Claim{ClaimInfo: store.ClaimInfo{ID: strings.Repeat("a", 32), Service: "orders", EventID: "m1", Date: w.now, State: store.Claimed, NextAttempt: w.now}}, nil))
-	require.NoError(t, w.docs.Settle(ctx, "orders", strings.Repeat("a", 32), store.Outcome{NextAttempt: w.now, Error: "no such topic"}))
 	require.Equal(t, OK, w.one(t, "message.published").State)
+	require.NoError(t, w.docs.Settle(ctx, "orders", strings.Repeat("a", 32), store.Outcome{NextAttempt: w.now, Error: "no such topic"}))
+	w.now = w.now.Add(4 * time.Second)
+	require.Equal(t, Finding{"message.retrying", Warning, `1 message waits to be published by service "orders", the oldest for 4s: no such topic; it is tried again by itself`, "headgate [replay m1]"}, w.one(t, "message.retrying"))
 	w.now = w.now.Add(10 * time.Minute)
 	require.Equal(t, Finding{"message.stuck", Error, `1 message waits to be published by service "orders", the oldest for 10 minutes: no such topic`, "headgate [replay m1]"}, w.one(t, "message.stuck"))
 	require.NoError(t, w.docs.Settle(ctx, "orders", strings.Repeat("a", 32), store.Outcome{Failed: true, ExpireAt: w.now.Add(time.Hour), Targets: []store.Target{{Name: "crm", LastError: "404"}}}))
 	require.Equal(t, Finding{"message.failed", Warning, `a message of service "orders" was given up at a target: m1 at crm (404)`, "headgate [replay m1 --target crm]"}, w.one(t, "message.failed"))
+}
+
+// A gate that missed its expectation is named until a complete message follows, with what it
+// lacked.
+func TestOverdueGate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, strings.Replace(deployed, `"targetPubSub"`, `"expect": [{"cron": "0 11 * * *"}], "targetPubSub"`, 1))
+	missed := Alerts{Overdue: w.now.Add(-time.Hour), Lacked: "b (0 of 1)"}
+	w.Alerts = func(context.Context, string) (Alerts, error) { return missed, nil }
+	require.Equal(t, Finding{"message.overdue", Warning, `service "orders" published no complete message by 2026-05-04T11:00:00Z, because it lacked b (0 of 1): see why these did not report`, "headgate [status]"}, w.one(t, "message.overdue"))
+	w.now = w.now.Add(overdueFor)
+	require.Empty(t, w.find(t, "message.overdue"), "it was too long ago")
+	w.now = w.now.Add(-overdueFor)
+	require.NoError(t, w.docs.Claim(t.Context(), store.Claim{ClaimInfo: store.ClaimInfo{ID: strings.Repeat("a", 32), Service: "orders", EventID: "m1", Date: w.now, State: store.Claimed, NextAttempt: w.now}}, nil))
+	require.Empty(t, w.find(t, "message.overdue"), "a message followed")
 }
 
 // An endpoint that need not send is no warning, and no finding asks for an event that would

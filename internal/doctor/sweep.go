@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/deploy"
@@ -24,6 +25,9 @@ const (
 	// may be a deployment or a retry.
 	lateAfter = 3
 )
+
+// defaultAccount ends the name of the account as which services run that name none.
+const defaultAccount = "-compute@developer.gserviceaccount.com"
 
 // beat is periodic work of this deployment.
 type beat struct {
@@ -69,18 +73,17 @@ func (e *examination) beatCheck(b beat) Check {
 			if e.Place.Background { // a process that has just begun sweeps in a moment
 				state = Warning
 			}
-			found(Finding{"sweep.never", state, fmt.Sprintf("nothing has called for %s yet: %s", b.what, b.doubt), e.schedule(b, true)})
+			found(Finding{"sweep.never", state, fmt.Sprintf("nothing has called for %s yet: %s", b.what, b.doubt), e.schedule(ctx, b, true)})
 		default:
-			found(e.age(b, at))
+			found(e.age(ctx, b, at))
 		}
 	}}
 }
 
-func (e *examination) age(b beat, at []time.Time) Finding {
-	age := max(0, e.Now().Sub(at[len(at)-1]))
-	usual := max(cmp.Or(interval(at), everyMinute), beatEvery)
-	if late := int(age/usual) - 1; late >= lateAfter && age > lateAfter*everyMinute {
-		return Finding{"sweep.late", e.sweepState(), fmt.Sprintf("%s was %s ago, and is late by %s of %s: %s", b.what, short(age), plural(late, "interval", "intervals"), short(usual), b.doubt), e.schedule(b, false)}
+func (e *examination) age(ctx context.Context, b beat, at []time.Time) Finding {
+	age, usual, late := lateness(at, e.Now())
+	if late > 0 {
+		return Finding{"sweep.late", e.sweepState(), fmt.Sprintf("%s was %s ago, and is late by %s of %s: %s", b.what, short(age), plural(late, "interval", "intervals"), short(usual), b.doubt), e.schedule(ctx, b, false)}
 	}
 	return ok("sweep.recent", "%s was %s ago", b.what, short(age))
 }
@@ -94,18 +97,26 @@ func (e *examination) sweepState() State {
 }
 
 // schedule returns the command that has somebody call for the work.
-func (e *examination) schedule(b beat, never bool) string {
+func (e *examination) schedule(ctx context.Context, b beat, never bool) string {
 	if e.Place.Background {
 		if e.Place.Serves { // its own tick fails, which the log explains
 			return e.curl("POST", b.path)
 		}
 		return e.Place.Headgate("serve")
 	}
-	location := e.project() + ` --location="$(gcloud config get-value run/region)"`
+	location, caller := `"$(gcloud config get-value run/region)"`, "headgate-caller@"+e.Place.Project+".iam.gserviceaccount.com"
+	if e.Place.Own != nil {
+		region, account := e.Place.Own(ctx)
+		location = cmp.Or(region, location)
+		if strings.HasSuffix(account, defaultAccount) { // the six commands make no account
+			caller = account
+		}
+	}
+	location = e.project() + " --location=" + location
 	if !never {
 		return "gcloud scheduler jobs resume " + b.job + location
 	}
 	base := cmp.Or(e.Place.URL, "$HEADGATE_URL")
 	return "gcloud scheduler jobs create http " + b.job + location + ` --schedule="* * * * *" --http-method=post --attempt-deadline=300s --uri="` + base + b.path +
-		`" --oidc-service-account-email=headgate-caller@` + e.Place.Project + `.iam.gserviceaccount.com --oidc-token-audience="` + base + `"`
+		`" --oidc-service-account-email=` + caller + ` --oidc-token-audience="` + base + `"`
 }

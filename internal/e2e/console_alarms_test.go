@@ -1,6 +1,9 @@
 package e2e_test
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,7 +31,9 @@ func TestConsoleAlarms(t *testing.T) {
 		`gate({ triggerType: "none" })`:        "2 by hand",
 		`gate({}, { correlation: {} })`:        "2 open",
 		`gate({ warnings: ["correct this"] })`: "1 to correct",
-		`gate(backlog(5000), {}, { lastError: "the bus does not answer" })`: "1 retries",
+		`gate(backlog(5000), {}, { lastError: "the bus does not answer" })`:                            "1 retries",
+		`gate(backlog(5000), {}, { lastError: "crm: crm.example answers 500 Internal Server Error" })`: "1 retries",
+		`gate(backlog(61000), {}, { lastError: "crm: crm.example does not answer in time" })`:          "0 stuck",
 		`gate(backlog(5000))`:  "2 waits",
 		`gate(backlog(61000))`: "0 stuck",
 		`gate(backlog(5000), {}, { lastError: "publish to projects/p/topics/t: bus: no such topic" })`: "0 stuck",
@@ -48,8 +53,28 @@ func TestConsoleAlarms(t *testing.T) {
 	} {
 		got := js[string](t, d.page, `(async () => { `+rows+` const r = `+of+`, s = r.state(now); const part = document.createElement("div");
 			part.append(...r.cells(s, now).flat(9).filter(Boolean));
+			const step = s.rank === 0 || s.words === "retries";
 			if (s.rank === 0) part.append(...[r.alarm(now), r.step(now)].flat(9).filter(Boolean));
-			return s.rank + " " + s.words + (s.rank === 0 && !/Next step: ./.test(part.textContent) ? " without a next step" : ""); })()`)
+			return s.rank + " " + s.words + (step && !/Next step: ./.test(part.textContent) ? " without a next step" : ""); })()`)
 		require.Equal(t, want, got, of)
+	}
+	step := js[string](t, d.page, `(async () => { `+rows+` const r = sync({ lastRun: { ...run("failed").lastRun, error: "db.example answers 500" } }); return [r.step(now)].flat(9)[0].textContent; })()`)
+	require.Contains(t, step, "open the sync", "a source is no target")
+}
+
+// A message that its target does not take is said at once, on the gate's own page as in the
+// overview, with the next step.
+func TestConsoleSaysThatATargetRefuses(t *testing.T) {
+	t.Parallel()
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
+	t.Cleanup(refuses.Close)
+	p := start(t, options{env: []string{"CONFIG=" + strings.Replace(service("gate", "my-project"), `"targetPubSub"`, `"targets":[{"name":"crm","http":{"url":"`+refuses.URL+`"}}],"targetPubSub"`, 1)}})
+	p.event(t, "entry1", "one")
+	p.event(t, "entry2", "two")
+	for _, page := range []string{"gates", "overview"} {
+		d := p.console(t, page)
+		d.reads("retries")
+		d.reads("answers 500 Internal Server Error")
+		d.reads("Next step: see the log of the target")
 	}
 }

@@ -47,14 +47,6 @@ func (g *Gate) publishNow(span trace.Span, c store.Claim, acked func()) {
 	}
 }
 
-// nextStep says, as attributes of a line of the log, what a person has to do about the error.
-func nextStep(err error) []any {
-	if errors.Is(err, bus.ErrNoTopic) {
-		return []any{"next", "create the topic: what waits is published then"}
-	}
-	return nil
-}
-
 // errBus marks an error of the bus. A sweep stops at one, because the next claims would
 // fail in the same way.
 var errBus = errors.New("the bus did not take the message")

@@ -3,7 +3,6 @@ package gate_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/headgate/headgate/internal/bus"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/clock"
@@ -166,23 +164,6 @@ func TestSweepNowPublishesAll(t *testing.T) {
 		require.NoError(w, err)
 		require.Equal(w, n-20, s.Republished)
 		require.LessOrEqual(w, counted.most, 120, "claims at once")
-	})
-}
-
-// Where a topic is missing, each line about a message that waits says what to do.
-func TestLogSaysWhatToDoAboutATopic(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(w *world) {
-		log := w.logs()
-		w.bus.says = fmt.Errorf("publish: %w", bus.ErrNoTopic)
-		i := w.instance(0)
-		i.claimed()
-		_, err := i.SweepNow(context.Background())
-		require.NoError(w, err)
-		for _, text := range []string{"a claim could not be published; a later request or sweep retries it", "a waiting claim could not be published"} {
-			require.Eventually(w, func() bool { return len(log.saying(text)) > 0 }, time.Minute, time.Millisecond)
-			require.Equal(w, "create the topic: what waits is published then", log.saying(text)[0]["next"])
-		}
 	})
 }
 

@@ -32,6 +32,7 @@ func place(s Settings, cfg *config.Config) doctor.Place {
 		LiveTopic: liveTopic(s, cfg), Groups: firestorestore.Groups(), Service: cmp.Or(os.Getenv("K_SERVICE"), "headgate"),
 		StoreAdvice: s.storeAdvice,
 		URL:         cmp.Or(cfg.PublicURL, s.Base),
+		Own:         s.own,
 	}
 	if s.Store == SQLite && !s.StoreExists() {
 		p.StoreMissing = s.Data
@@ -63,6 +64,15 @@ func (s Settings) email(ctx context.Context) string {
 	}
 	email, _ := metadata.EmailWithContext(ctx, "default") // without one, the command is for a person
 	return email
+}
+
+// own returns the region and the account of this process; "" where Google Cloud does not say.
+func (s Settings) own(ctx context.Context) (region, account string) {
+	if !s.Platform.GoogleCloud() {
+		return "", ""
+	}
+	region, _ = metadata.GetWithContext(ctx, "instance/region") // projects/NUMBER/regions/REGION
+	return region[strings.LastIndex(region, "/")+1:], s.email(ctx)
 }
 
 // headgate returns the function that makes the command line of a headgate command on this
