@@ -152,8 +152,8 @@ export const time = (at) => {
   const d = new Date(at);
   const now = new Date();
   const far = d.getFullYear() !== now.getFullYear();
-  return el("time", { datetime: d.toISOString(), title: d.toISOString() }, d.toDateString() === now.toDateString() ? d.toLocaleTimeString()
-    : d.toLocaleString(undefined, { year: far ? "numeric" : undefined, month: "short", day: "numeric", hour: "numeric", minute: "2-digit" }));
+  return el("time", { datetime: d.toISOString(), title: d.toISOString() }, (d.toDateString() === now.toDateString() ? d.toLocaleTimeString()
+    : d.toLocaleString(undefined, { year: far ? "numeric" : undefined, month: "short", day: "numeric", hour: "numeric", minute: "2-digit" })).replace(/ (?=\D+$)/, "\u00a0")); // such as AM
 };
 
 /** A figure and its unit, which stay in one line. @param {string|number} n @param {string} unit */
