@@ -1,7 +1,9 @@
 package functions
 
 import (
+	"bytes"
 	"embed"
+	"html"
 	"net/http"
 	"path"
 
@@ -18,6 +20,10 @@ var consoleFiles embed.FS
 // the same, it could run nothing.
 const consolePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+// emulatorMeta begins what tells the page of the Pub/Sub emulator, which the commands that it
+// shows must reach.
+const emulatorMeta = `<meta name="pubsub-emulator" content=`
 
 var consoleTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
@@ -39,6 +45,9 @@ func serveConsole(a *app.App) web.Handler {
 		kind, known := consoleTypes[path.Ext(name)]
 		if err != nil || !known {
 			return fault.New(fault.NotFound, "the console has no such file")
+		}
+		if host := a.PubSubEmulator(); name == "index.html" && host != "" {
+			body = bytes.Replace(body, []byte(emulatorMeta+`""`), []byte(emulatorMeta+`"`+html.EscapeString(host)+`"`), 1)
 		}
 		h := w.Header()
 		h.Set("Content-Type", kind)

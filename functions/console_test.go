@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/app"
 )
 
 const withToken = `,"auth":{"tokens":[{"name":"a","sha256":"` + readerHash + `","roles":["read"]}]}`
@@ -38,6 +41,17 @@ func TestConsoleFiles(t *testing.T) {
 	require.Equal(t, 403, cloud.do("GET", "/console", "").status, "without auth anybody could operate it")
 	require.Equal(t, 200, newGateway(t, oneService(withToken)).do("GET", "/console", "").status)
 	require.Equal(t, 404, newGatewayOn(t, oneService(""), true, Status).do("GET", "/console", "").status)
+}
+
+// The commands that the console shows must reach the emulator that the server uses.
+func TestTheConsoleKnowsOfTheEmulator(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{"": `content=""`, "127.0.0.1:8085": `content="127.0.0.1:8085"`, `"><script>`: `content="&#34;&gt;&lt;script&gt;"`} {
+		cfg, err := config.Parse([]byte(oneService("")))
+		require.NoError(t, err)
+		g := newGatewayWith(t, cfg, true, func(_ *gateway, o *app.Options) { o.PubSubEmulator = host })
+		require.Contains(t, string(g.do("GET", "/console", "").raw), `<meta name="pubsub-emulator" `+want+`>`)
+	}
 }
 
 func TestPendingAndHistory(t *testing.T) {

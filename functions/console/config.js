@@ -12,7 +12,7 @@ export function configView(ctx) {
   const whole = el("section", { class: "card", "aria-label": "Configuration" });
   const loading = fresh(ctx, async () => {
     const config = await get("config");
-    update(whole, el("div", { class: "title" }, el("h2", {}, "Configuration"), copier(() => JSON.stringify(config, null, 2), "the configuration")),
+    update(whole, el("div", { class: "title" }, el("h2", {}, "In effect"), copier(() => JSON.stringify(config, null, 2), "the configuration")),
       el("p", { class: "soft small" }, "What is in effect, defaults included. Secrets are shown as REDACTED."), el("div", { class: "json" }, tree(config)));
     /** @type {{path: string, why: string}[]} */
     const found = (await get("config/unused")).unused;

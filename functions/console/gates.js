@@ -27,7 +27,7 @@ export function gatesView(ctx) {
   }
   const base = ctx.services.length === 1 ? "" : `services/${segment(svc.serviceName)}/`;
   const home = "#/gates/" + encodeURIComponent(svc.serviceName);
-  if (part === "messages" && id) return [trail(["Gates", "#/gates"], [svc.serviceName, home], ["Message " + id]), messagePage(ctx, svc, base, id)];
+  if (part === "messages" && id) return [trail(["Gates", "#/gates"], [svc.serviceName, home], ["Message"]), messagePage(ctx, svc, base, id)];
   return [ctx.services.length > 1 && trail(["Gates", "#/gates"], [svc.serviceName]), gate(ctx, svc, base, home)];
 }
 

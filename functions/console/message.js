@@ -3,7 +3,7 @@
 // content.
 
 import { get, head, segment } from "./api.js";
-import { el, update, table, time, said, lasts, bytes, count, button, copier } from "./ui.js";
+import { el, update, table, time, said, short, lasts, bytes, count, button, copier } from "./ui.js";
 import { lacks, completion, errorIn } from "./words.js";
 import { messageState, targetState, replay } from "./messages.js";
 import { tree } from "./tree.js";
@@ -15,9 +15,10 @@ const EVENTS = 100; // rows of events that are shown
 
 /** @param {import("./app.js").Context} ctx @param {any} svc @param {string} base @param {string} id */
 export function messagePage(ctx, svc, base, id) {
+  const top = el("div", { class: "title page" }, el("h2", { class: "top mono" }, said(id, 80)));
   const about = el("section", { class: "card", "aria-label": "Message" }, el("p", { class: "soft" }, "Loading…"));
   const places = el("section", { class: "card listed", "aria-label": "Targets" });
-  const events = el("section", { class: "card listed", "aria-label": "Events" });
+  const events = el("section", { class: "card listed events", "aria-label": "Events" });
   const content = el("section", { class: "card", "aria-label": "Content" });
   for (const part of [places, events, content]) part.classList.add("hidden");
   /** @type {string|null} */
@@ -48,9 +49,9 @@ export function messagePage(ctx, svc, base, id) {
   function drawAbout(m, whole) {
     const trace = traceOf(whole);
     const first = whole && firstEvent(whole);
-    update(about, el("div", { class: "title" }, el("div", { class: "row" }, el("h2", { class: "mono" }, m.eventID), messageState(m), copier(() => m.eventID, "the id")),
-      m.state !== "dropped" && el("div", { class: "row" }, button("Replay", () => replay(base, m), { class: "primary", "aria-label": `Replay ${m.eventID}` }))),
-    m.lastError && !m.targets && el("div", { class: "alarm" }, el("p", {}, said(errorIn(m.lastError), 600)), nextStep(m.lastError)),
+    update(top, el("div", { class: "row" }, el("h2", { class: "top mono" }, said(m.eventID, 80)), messageState(m), copier(() => m.eventID, "the id")),
+      m.state !== "dropped" && el("div", { class: "row" }, button("Replay", () => replay(base, m), { class: "primary", "aria-label": `Replay ${m.eventID}` })));
+    update(about, m.lastError && !m.targets && el("div", { class: "alarm" }, el("p", {}, said(errorIn(m.lastError), 600)), nextStep(m.lastError)),
     el("dl", { class: "facts" },
       fact("Claimed", time(m.date)), fact("Published", m.publishedAt ? [time(m.publishedAt), first && el("span", { class: "soft" }, `, ${lasts(Date.parse(m.publishedAt) - first)} after the first event`)] : m.state === "dropped" ? "never: the window was dropped" : "not yet"),
       fact("Events", m.numberOfEvents.toLocaleString()), fact("Size", bytes(m.size)), fact("Attempts", m.attempts.toLocaleString()),
@@ -74,7 +75,7 @@ export function messagePage(ctx, svc, base, id) {
     const list = whole ? eventsOf(whole) : [];
     events.classList.toggle("hidden", list.length === 0);
     update(events, table(list.length > EVENTS || list.length < m.numberOfEvents ? `Events: ${Math.min(EVENTS, list.length).toLocaleString()} of ${m.numberOfEvents.toLocaleString()}` : "Events", ["Endpoint", "Received", "Id", "Content", "Actions"], list.slice(0, EVENTS).map((e) => [
-      said(e.eventKey, 80), time(e.datetime), el("bdi", { class: "mono" }, e.id ? e.id.slice(0, 12) : ""), el("code", {}, said(e.content ?? "", 160)),
+      said(e.eventKey, 80), time(e.datetime), short(e.id ?? ""), el("code", {}, said(e.content ?? "", 240)),
       copier(() => typeof e.content === "string" ? e.content : JSON.stringify(e.content ?? null), `the content of an event of ${e.eventKey.slice(0, 80)}`),
     ]), ""));
   }
@@ -90,7 +91,7 @@ export function messagePage(ctx, svc, base, id) {
   ctx.listen("headgate/gates", svc.serviceName, loading.refresh);
   ctx.onOpen(loading.refresh);
   loading.refresh();
-  return el("div", { class: "stack" }, loading.trouble, about, places, events, content);
+  return el("div", { class: "stack" }, loading.trouble, top, about, places, events, content);
 }
 
 /** @param {string} term @param {any} text */

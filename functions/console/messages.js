@@ -97,7 +97,7 @@ function targetList(m) {
 }
 
 /** @param {any} t */
-export const targetState = (t) => el("span", { class: t.state === "delivered" ? "good" : t.state === "failed" ? "bad" : "warn" }, t.state);
+export const targetState = (t) => pill(t.state, t.state === "delivered" ? "good" : t.state === "failed" ? "bad" : "warn");
 
 /** Publishes a message again, to one target or to all. @param {string} base @param {any} m @param {string} [target] */
 export async function replay(base, m, target) {

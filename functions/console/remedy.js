@@ -6,20 +6,26 @@
  * @typedef {{words: string, command?: string}} Step
  */
 
+/** The variables by which gcloud talks to the Pub/Sub emulator, where the server uses one. */
+function emulated() {
+  const host = /** @type {HTMLMetaElement|null} */ (document.querySelector('meta[name="pubsub-emulator"]'))?.content;
+  return host ? `CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://${host}/ ` : "";
+}
+
 const TOPIC = /projects\/([a-z0-9:.-]+)\/topics\/([A-Za-z][A-Za-z0-9._~%+-]*)/;
 
 /** @param {string} text of an error @returns {Step|null} */
 export function remedy(text) {
   const [, project, topic] = TOPIC.exec(text) ?? [];
   if (/no such topic|does not exist|NotFound/.test(text) && topic) {
-    return { words: "create the topic. What waits is published then.", command: `gcloud pubsub topics create ${topic} --project ${project}` };
+    return { words: "create the topic. What waits is published then.", command: `${emulated()}gcloud pubsub topics create ${topic} --project ${project}` };
   }
   if (/PermissionDenied|permission/i.test(text)) {
     return topic
       ? { words: "let the service's account publish to the topic.", command: `gcloud pubsub topics add-iam-policy-binding ${topic} --project ${project} --role roles/pubsub.publisher --member serviceAccount:ACCOUNT` }
       : { words: "give the service's account the role that it lacks: docs/deploy.md lists them." };
   }
-  if (/the bus does not answer/.test(text)) return { words: "see whether Pub/Sub answers. Events are stored meanwhile, and messages wait.", command: "gcloud pubsub topics list" };
+  if (/the bus does not answer/.test(text)) return { words: "see whether Pub/Sub answers. Events are stored meanwhile, and messages wait.", command: emulated() + "gcloud pubsub topics list" };
   if (/the store (takes no writes|did not answer|does not answer)|could not be read/.test(text)) {
     return { words: "see whether the database exists and the service's account may use it; on one machine, whether the disk is full or read-only. Sources get 503 and send again.", command: "gcloud firestore databases list" };
   }

@@ -2,19 +2,24 @@
 // One sync: its definition, its runs, rejects, conflicts and records.
 
 import { get, send, segment } from "./api.js";
-import { el, set, update, table, time, said, shown, short, lasts, count, bytes, button, ask, reveal } from "./ui.js";
+import { el, set, update, table, time, said, shown, short, lasts, count, bytes, button, pill, ask, reveal } from "./ui.js";
 import { fresh } from "./fresh.js";
 import { rejectList } from "./rejects.js";
 
 const ROWS = 25; // records of a datatype that are shown
+const BRIEF = 24; // characters of a value that are not broken
 const CONFLICTS = 50;
 const PLANNED = 10; // changes of a validation that are shown first
 const MOST_PLANNED = 200; // and that the server keeps
 
+/** The counts of a run that the list of runs has. @type {[string, string][]} */
+const RESULTS = [["read", "Rows read"], ["created", "New"], ["updated", "Changed"], ["rejected", "Rejected"]];
+
 /** @param {import("./app.js").Context} ctx @param {string} id @param {{edit: (stored: any) => void, gone: () => void}} o */
 export function oneSync(ctx, id, o) {
   const base = `sync/${segment(id)}`;
-  const about = el("section", { class: "card", "aria-label": "Definition" });
+  const top = el("div", { class: "title page" }, el("h2", { class: "top" }, said(id, 80)));
+  const about = el("section", { class: "card", "aria-label": "Definition" }, el("p", { class: "soft" }, "Loading…"));
   const runBox = el("section", { class: "card listed", "aria-label": "Run" });
   const conflictBox = el("section", { class: "card listed", "aria-label": "Conflicts" });
   const rowBox = el("section", { class: "card records", "aria-label": "Records" });
@@ -58,18 +63,17 @@ export function oneSync(ctx, id, o) {
 
   function drawAbout() {
     const s = stored.sync;
-    update(about, el("h2", {}, said(s.name || s.id)),
-      el("dl", { class: "facts" },
+    update(top, el("h2", { class: "top" }, said(s.name || s.id)),
+      el("div", { class: "row" }, stored.owner !== "config" && [button("Edit", () => o.edit(stored)), button("Delete", remove, { class: "danger" })],
+        button("Validate", () => start("validate"), { id: "validate" }), button("Run", () => start(""), { class: "primary", id: "run" })));
+    update(about, el("dl", { class: "facts" },
         fact("Id", short(s.id)), fact("Organisation", said(s.orgId)), fact("Direction", s.type), fact("Source", said(s.datasource.type), " ", said(s.datasource.url ?? s.datasource.fileUrl ?? "")),
         stored.next && fact("Next run", time(stored.next)), fact("Schedule", s.frequency ? [said(s.frequency), " ", said(s.timeZone ?? "UTC")] : s.isOneTime ? "once, on demand" : "on demand"), fact("Conflicts", s.conflict || "source"), fact("Version", stored.version),
         stored.owner === "config" && fact("Owner", "the configuration"),
         Object.entries(stored.cursors ?? {}).flatMap(([type, c]) => [
           c.pulledUpTo && fact(`Pulled up to, ${type}`, time(c.pulledUpTo)), c.pushedUpTo && fact(`Pushed up to, ${type}`, time(c.pushedUpTo))])),
       stored.owner === "config" && el("p", { class: "soft" }, "The configuration declares this sync. Change it there."),
-      stored.owner === "dropped" && el("p", { class: "warn" }, "The configuration declared this sync and does so no longer. The sync goes on as it was: delete it, edit it to make it yours, or declare it again."),
-      el("p", { class: "actions" },
-        button("Validate", () => start("validate"), { id: "validate" }), button("Run", () => start(""), { class: "primary", id: "run" }),
-        stored.owner !== "config" && [button("Edit", () => o.edit(stored)), button("Delete", remove, { class: "danger" })]));
+      stored.owner === "dropped" && el("p", { class: "warn" }, "The configuration declared this sync and does so no longer. The sync goes on as it was: delete it, edit it to make it yours, or declare it again."));
   }
 
   /** @param {string} method */
@@ -100,17 +104,17 @@ export function oneSync(ctx, id, o) {
     const going = run.state === "pending" || run.state === "running";
     const ends = run.finishedAt ? Date.parse(run.finishedAt) : Date.parse(run.updatedAt);
     const c = run.counts;
-    update(runBox, el("div", { class: "row" }, el("h3", {}, run.method === "validate" ? "Validation" : "Run"), el("span", { class: "pill " + tone(run.state), id: "run-state", role: "status" }, run.state),
+    update(runBox, el("div", { class: "row" }, el("h3", {}, run.method === "validate" ? "Validation" : "Run"), pill(run.state, tone(run.state), { id: "run-state", role: "status" }),
       el("span", { class: "small soft" }, "by ", said(run.trigger), ", ", time(run.startedAt), ", ", lasts(ends - Date.parse(run.startedAt))),
       going && button("Cancel run", () => send("POST", `${base}/runs/${segment(run.id)}/cancel`), { class: "slim danger" })),
     run.results.map(step),
     el("dl", { class: "counts" }, [["rows read", c.read], ["created", c.created], ["updated", c.updated], ["deleted", c.deleted], ["unchanged", c.unchanged], ["rejected", c.rejected], ["conflicts", c.conflicts]]
-      .map(([k, n]) => el("div", {}, el("dt", {}, k), el("dd", { class: (k === "rejected" || k === "conflicts") && n > 0 ? "warn" : null }, n.toLocaleString())))),
+      .map(([k, n]) => el("div", {}, el("dt", {}, k), el("dd", { class: n === 0 ? "soft" : k === "rejected" || k === "conflicts" ? "warn" : null }, n.toLocaleString())))),
     run.errors.map((/** @type {string} */ e) => el("p", { class: "bad" }, said(e, 1000))),
     run.warnings.map((/** @type {string} */ w) => el("p", { class: "warn" }, said(w, 1000))),
     run.method === "validate" && !going && plan(run, runs),
-    table("Latest runs", ["Started", "Method", "State", "Counts", "Actions"], runs.map((r) => [time(r.startedAt), r.method, el("span", { class: tone(r.state) }, r.state),
-      `${count(r.counts.read, "row")} read, ${r.counts.created.toLocaleString()} new, ${r.counts.updated.toLocaleString()} changed, ${r.counts.rejected.toLocaleString()} rejected`,
+    table("Latest runs", ["Started", "Method", "State", ...RESULTS.map(([, text]) => ({ text, number: true })), "Actions"], runs.map((r) => [time(r.startedAt), r.method, pill(r.state, tone(r.state)),
+      ...RESULTS.map(([of]) => el("span", { class: r.counts[of] === 0 ? "soft" : of === "rejected" ? "warn" : null }, r.counts[of].toLocaleString())),
       button("Show", async () => { shownRun = r.id; await refresh(); reveal(runBox); }, { class: "slim", "aria-label": `Show the run of ${new Date(r.startedAt).toLocaleString()}` })]), "", runs.map((r) => r.id)));
   }
 
@@ -141,7 +145,7 @@ export function oneSync(ctx, id, o) {
       const what = [el("span", { class: p.action === "reject" || p.action === "conflict" ? "warn" : null }, p.action), el("span", { class: "small soft" }, ` ${p.phase}`)];
       const which = [said(p.id || (p.line ? `line ${p.line}` : ""), 80), p.reason && el("div", { class: "small" }, said(p.reason))];
       if (!p.fields?.length) return [[what, which, "", "", ""]];
-      return p.fields.map((/** @type {any} */ f, /** @type {number} */ i) => [i === 0 ? what : "", i === 0 ? which : "", said(f.field, 80), shown(f.old), shown(f.new)]);
+      return p.fields.map((/** @type {any} */ f, /** @type {number} */ i) => [i === 0 ? what : "", i === 0 ? which : "", said(f.field, 80), ...f.old === undefined && f.new === undefined ? ["", ""] : [shown(f.old), shown(f.new)]]);
     }), none);
   }
 
@@ -151,6 +155,7 @@ export function oneSync(ctx, id, o) {
       await send("POST", `${base}/conflicts/${segment(c.recordId)}?type=${encodeURIComponent(c.datatype)}`, decision);
       await refresh();
     };
+    conflictBox.classList.toggle("hidden", conflicts.length === 0);
     update(conflictBox, table("Conflicts to decide", ["Record", "Field", "Base", "Here", "At the source", "Actions"], conflicts.flatMap((/** @type {any} */ c) => {
       const which = () => [said(c.datatype, 60), " ", said(c.recordId, 80)];
       if (c.deleted) return [[which(), el("em", {}, "deleted at the source, changed here"), "", "", "", el("div", { class: "row" },
@@ -169,9 +174,9 @@ export function oneSync(ctx, id, o) {
     const types = typesOf(s);
     update(rowBox, await Promise.all(types.map(async (/** @type {string} */ t) => {
       const { records, next } = await get(`orgs/${segment(s.orgId)}/${segment(t)}?limit=${ROWS}`);
-      const fields = [...new Set(records.flatMap((/** @type {any} */ r) => Object.keys(r.data ?? {})))].slice(0, 12);
-      return [table(`Records: ${t.slice(0, 80)}`, ["Id", ...fields, "Version"].map((f) => ({ text: String(f).slice(0, 80) })),
-        records.map((/** @type {any} */ r) => [said(r.id, 80), ...fields.map((f) => said(r.data?.[/** @type {string} */ (f)], 80)), r.version]), "No records yet."),
+      const fields = /** @type {string[]} */ ([...new Set(records.flatMap((/** @type {any} */ r) => Object.keys(r.data ?? {})))].slice(0, 12));
+      return [table(`Records: ${t.slice(0, 80)}`, ["Id", ...fields.map((f) => ({ text: f.slice(0, 80), number: records.every((/** @type {any} */ r) => (r.data?.[f] ?? null) === null || typeof r.data[f] === "number") })), { text: "Version", number: true }],
+        records.map((/** @type {any} */ r) => [value(r.id), ...fields.map((f) => value(r.data?.[f])), r.version.toLocaleString()]), "No records yet."),
       next && el("p", { class: "soft" }, `The first ${ROWS} records are shown, of more than ${ROWS}.`)];
     }).flat()).then((parts) => parts.flat()));
   }
@@ -179,7 +184,7 @@ export function oneSync(ctx, id, o) {
   const off = ctx.listen("headgate/syncs", id, refresh);
   ctx.onOpen(refresh);
   refresh();
-  const node = el("div", { class: "stack" }, loading.trouble, about, runBox, conflictBox, rejects.card, rowBox);
+  const node = el("div", { class: "stack" }, loading.trouble, top, about, runBox, conflictBox, rejects.card, rowBox);
   return { node, end: () => { ended = true; off(); } };
 }
 
@@ -192,5 +197,8 @@ const amount = (n, unit) => unit === "bytes" ? bytes(n) : count(n, unit === "rec
 /** @param {string} term @param {...any} text */
 const fact = (term, ...text) => [el("dt", {}, term), el("dd", {}, text)];
 
+/** A value of a record: a short one stays in one line. @param {any} v */
+const value = (v) => el("span", { class: typeof v !== "string" || v.length <= BRIEF ? "short" : null }, said(v, 80));
+
 /** @param {string} state */
-const tone = (state) => state === "finished" ? "good" : state === "failed" ? "bad" : state === "partial" || state === "cancelled" ? "warn" : "";
+const tone = (state) => state === "finished" ? "good" : state === "failed" ? "bad" : state === "partial" || state === "cancelled" ? "warn" : "busy";

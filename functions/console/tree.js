@@ -7,8 +7,8 @@ import { el, clip, count, button } from "./ui.js";
 const AT_ONCE = 100; // members of a part that are drawn at once
 const LONGEST = 2000; // characters of a text that are shown
 
-/** @param {any} value @param {string} [name] @param {number} [open] levels that are open from the start */
-export function tree(value, name = "", open = 2) {
+/** @param {any} value @param {string} [name] @param {number} [open] levels that are open from the start @param {boolean} [listed] it is an item of a list, of which a number says little */
+export function tree(value, name = "", open = 2, listed = false) {
   if (value === null || typeof value !== "object") return el("div", { class: "leaf" }, label(name), leaf(value));
   const list = Array.isArray(value);
   const members = Object.entries(value);
@@ -17,14 +17,20 @@ export function tree(value, name = "", open = 2) {
   let drawn = 0;
   const draw = () => {
     body.querySelector(":scope > .more")?.remove();
-    body.append(...members.slice(drawn, drawn + AT_ONCE).map(([k, v]) => tree(v, k, open - 1)));
+    body.append(...members.slice(drawn, drawn + AT_ONCE).map(([k, v]) => tree(v, k, open - 1, list)));
     drawn = Math.min(members.length, drawn + AT_ONCE);
     if (drawn < members.length) body.append(el("p", { class: "more" }, `${drawn.toLocaleString()} of ${members.length.toLocaleString()} `, button("More", draw, { class: "slim" })));
   };
   const node = el("details", { class: "tree", open: open > 0, ontoggle: () => { if (node.open && drawn === 0) draw(); } },
-    el("summary", {}, label(name), el("span", { class: "soft" }, list ? `[ ${count(members.length, "item")} ]` : `{ ${count(members.length, "field")} }`)), body);
+    el("summary", {}, label(name), listed && called(value), el("span", { class: "soft" }, list ? `[ ${count(members.length, "item")} ]` : `{ ${count(members.length, "field")} }`)), body);
   if (open > 0) draw();
   return node;
+}
+
+/** What an object is called, if one of its fields says so. @param {any} value */
+function called(value) {
+  const name = ["serviceName", "eventKey", "name", "id"].map((field) => value[field]).find((v) => typeof v === "string" && v !== "");
+  return name && [el("bdi", {}, clip(name, 120)), " "];
 }
 
 /** @param {string} name */

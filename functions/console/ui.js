@@ -152,19 +152,22 @@ export const time = (at) => {
   const d = new Date(at);
   const now = new Date();
   const far = d.getFullYear() !== now.getFullYear();
-  return el("time", { datetime: d.toISOString(), title: d.toISOString() }, d.toDateString() === now.toDateString() ? d.toLocaleTimeString()
-    : d.toLocaleString(undefined, { year: far ? "numeric" : undefined, month: "short", day: "numeric", hour: "numeric", minute: "2-digit" }));
+  return el("time", { datetime: d.toISOString(), title: d.toISOString() }, (d.toDateString() === now.toDateString() ? d.toLocaleTimeString()
+    : d.toLocaleString(undefined, { year: far ? "numeric" : undefined, month: "short", day: "numeric", hour: "numeric", minute: "2-digit" })).replace(/ (?=\D+$)/, "\u00a0")); // such as AM
 };
+
+/** A figure and its unit, which stay in one line. @param {string|number} n @param {string} unit */
+const figure = (n, unit) => `${n}\u00a0${unit}`;
 
 /** @param {number} ms */
 export function lasts(ms) {
   const s = Math.max(0, ms) / 1000;
-  if (s < 1) return `${Math.round(ms)} ms`;
-  if (s < 60) return `${s < 10 ? Number(s.toFixed(1)) : Math.round(s)} s`;
-  const two = (/** @type {number} */ whole, /** @type {string} */ a, /** @type {number} */ rest, /** @type {string} */ b) => rest > 0 ? `${whole} ${a} ${rest} ${b}` : `${whole} ${a}`;
+  if (s < 1) return figure(Math.round(ms), "ms");
+  if (s < 60) return figure(s < 10 ? Number(s.toFixed(1)) : Math.round(s), "s");
+  const two = (/** @type {number} */ whole, /** @type {string} */ a, /** @type {number} */ rest, /** @type {string} */ b) => rest > 0 ? `${figure(whole, a)}\u00a0${figure(rest, b)}` : figure(whole, a);
   if (s < 3600) return two(Math.floor(s / 60), "min", Math.floor(s % 60), "s");
   if (s < 172800) return two(Math.floor(s / 3600), "h", Math.floor(s % 3600 / 60), "min");
-  return `${Math.round(s / 86400)} days`;
+  return figure(Math.round(s / 86400), "days");
 }
 
 /** @param {number} n @param {string} one @param {string} [many] */
@@ -172,11 +175,11 @@ export const count = (n, one, many = one + "s") => `${n.toLocaleString()} ${n ==
 
 /** @param {number} n in bytes */
 export function bytes(n) {
-  if (n < 1000) return count(n, "byte");
+  if (n < 1000) return figure(n, n === 1 ? "byte" : "bytes");
   const units = ["kB", "MB", "GB", "TB"];
   let i = -1;
   do { n /= 1000; i++; } while (n >= 999.5 && i < units.length - 1);
-  return `${n < 9.95 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
+  return figure(n < 9.95 ? n.toFixed(1) : Math.round(n), units[i]);
 }
 
 /**

@@ -40,11 +40,13 @@ function list(ctx) {
 
 /** @param {import("./app.js").Context} ctx @param {string} id */
 function one(ctx, id) {
+  const top = el("div", { class: "title page" });
   const about = el("section", { class: "card", "aria-label": "Webhook" }, el("p", { class: "soft" }, "Loading…"));
   const log = el("section", { class: "card listed", "aria-label": "Deliveries" });
   const loading = fresh(ctx, async () => {
     const t = (await get("webhooks")).webhooks.find((/** @type {any} */ x) => x.id === id);
     if (!t) {
+      top.remove();
       log.remove();
       return update(about, el("h2", {}, "There is no such webhook"), el("p", {}, "This webhook is not registered any more."));
     }
@@ -58,9 +60,9 @@ function one(ctx, id) {
   function drawAbout(t) {
     const row = webhookRow(t);
     const s = row.state(Date.now());
-    update(about, el("div", { class: "title" }, el("div", { class: "row" }, el("h2", {}, said(t.url, 120)), stateOf(s)),
-      el("div", { class: "row" }, button("Test", () => test(t)), button("Rotate secret", () => rotate(t, refresh)))),
-    s.rank === 0 && el("div", { class: "alarm" }, el("p", {}, row.alarm(Date.now())), row.step?.(Date.now())),
+    update(top, el("div", { class: "row" }, el("h2", { class: "top" }, said(t.url, 120)), stateOf(s)),
+      el("div", { class: "row" }, button("Test", () => test(t)), button("Rotate secret", () => rotate(t, refresh))));
+    update(about, s.rank === 0 && el("div", { class: "alarm" }, el("p", {}, row.alarm(Date.now())), row.step?.(Date.now())),
     s.rank === 1 && nextStep(t.lastError ?? ""),
     el("dl", { class: "facts" },
       fact("Gets", said(wanted(t), 200)), fact("Format", t.format), t.filter && fact("Filter", el("code", {}, said(t.filter, 200))), fact("Registered", time(t.createdAt)),
@@ -73,7 +75,7 @@ function one(ctx, id) {
   function drawLog(t, deliveries) {
     const made = t.next - 1;
     update(log,
-      table(`Deliveries, newest first: ${deliveries.length.toLocaleString()} of ${made.toLocaleString()}`, [{ text: "Number", number: true }, "Made", "What", "State", { text: "Tries", number: true }, "Last answer", "Actions"],
+      table(made > 0 ? `Deliveries, newest first: ${deliveries.length.toLocaleString()} of ${made.toLocaleString()}` : "Deliveries", [{ text: "Number", number: true }, "Made", "What", "State", { text: "Tries", number: true }, "Last answer", "Actions"],
         deliveries.map((/** @type {any} */ d) => {
           const last = d.attempts?.at(-1);
           return [d.n.toLocaleString(), time(d.createdAt), said(sent(d), 120), pill(d.state, d.state === "delivered" ? "good" : "warn"), d.tries.toLocaleString(),
@@ -86,7 +88,7 @@ function one(ctx, id) {
   ctx.listen("headgate/webhooks", "all", refresh);
   ctx.onOpen(refresh);
   refresh();
-  return [trail(["Webhooks", "#/webhooks"], [id]), loading.trouble, about, log];
+  return [trail(["Webhooks", "#/webhooks"], [id]), loading.trouble, top, about, log];
 }
 
 /** @param {string} term @param {any} text */

@@ -107,7 +107,7 @@ function incompleteInWords(svc) {
 
 /** Names the events that endpoints lack. @param {any[]} shortfalls */
 export function lacks(shortfalls, most = LISTED) {
-  const list = shortfalls.map((m) => [count(m.need - m.have, "more event"), " at ", said(m.eventKey)]);
+  const list = shortfalls.map((m) => [count(m.need - m.have, "more event").replace(" ", "\u00a0"), " at ", said(m.eventKey)]);
   /** @type {any[]} */
   const parts = [];
   list.slice(0, most).forEach((p, i) => parts.push(i === 0 ? "" : i === list.length - 1 ? " and " : ", ", ...p));
@@ -135,17 +135,18 @@ export function inWords(svc, status, open, now) {
     else if (!status.complete) {
       const leaving = status.endpoints.filter((/** @type {any} */ e) => e.oldestLeavesAt && Date.parse(e.oldestLeavesAt) > now)
         .sort((/** @type {any} */ a, /** @type {any} */ b) => Date.parse(a.oldestLeavesAt) - Date.parse(b.oldestLeavesAt))[0];
-      if (leaving) parts.push(" The next event leaves ", said(leaving.eventKey), " at ", new Date(leaving.oldestLeavesAt).toLocaleTimeString(), ".");
+      if (leaving) parts.push(" The next event leaves ", said(leaving.eventKey), " at ", clock(leaving.oldestLeavesAt), ".");
     }
   }
   if (status.outbox.backlog > 0) parts.push(` ${count(status.outbox.backlog, "message")} could not be published yet; the oldest has been waiting since ${clock(status.outbox.oldest)}.`);
   return parts;
 }
 
-/** The time of day, and the date if it is another day. @param {string} at */
+/** The time of day, and the date if it is another day. The time stays in one line. @param {string} at */
 export function clock(at) {
   const d = new Date(at);
-  return d.toDateString() === new Date().toDateString() ? d.toLocaleTimeString() : d.toLocaleString();
+  const day = d.toDateString() === new Date().toDateString() ? "" : d.toLocaleDateString() + ", ";
+  return day + d.toLocaleTimeString().replaceAll(" ", "\u00a0");
 }
 
 /** Says how far away the end of a window is. @param {any} open @param {number} now */

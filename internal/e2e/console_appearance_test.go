@@ -121,8 +121,25 @@ const cramped = `[...document.querySelectorAll("td")].filter((c) => c.innerText.
 // spilled lists the cells whose text runs into the next one.
 const spilled = `[...document.querySelectorAll("main td")].filter((c) => c.offsetParent && c.scrollWidth > c.clientWidth + 1).map((c) => c.innerText.slice(0, 60))`
 
+// broken lists the figures, with their units, and the times of day that are in two lines.
+const broken = `(() => {
+	const figure = /\d[\d.,]*[ \u00a0](?:more|ms|s|min|h|days|bytes?|[kMGT]B)(?![\w-])|\d+:\d\d(?::\d\d)?[ \u00a0\u202f][AP]M|\d{4}-\d\d-\d\d/g;
+	const found = [];
+	const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+	for (let n = texts.nextNode(); n; n = texts.nextNode()) {
+		if (!n.parentElement.checkVisibility() || n.parentElement.closest("code, pre, .json")) continue;
+		for (const m of n.data.matchAll(figure)) {
+			const r = document.createRange();
+			r.setStart(n, m.index);
+			r.setEnd(n, m.index + m[0].length);
+			if (new Set([...r.getClientRects()].map((b) => Math.round(b.top))).size > 1) found.push(m[0]);
+		}
+	}
+	return found;
+})()`
+
 // Every view, light and dark, on a wide screen and on a phone: nothing overflows sideways,
-// all text is readable, and no cell is cramped.
+// all text is readable, no cell is cramped, and no figure is apart from its unit.
 func TestConsoleLooks(t *testing.T) {
 	t.Parallel()
 	p := busy(t)
@@ -144,6 +161,7 @@ func TestConsoleLooks(t *testing.T) {
 				require.Empty(t, js[[]string](t, d.page, readable), what)
 				require.Empty(t, js[[]string](t, d.page, cramped), what)
 				require.Empty(t, js[[]string](t, d.page, spilled), what)
+				require.Empty(t, js[[]string](t, d.page, broken), what)
 				d.shoot(fmt.Sprintf("%s-%s-%s", v.name, scheme, size.name))
 			}
 		}

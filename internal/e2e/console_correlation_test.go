@@ -72,7 +72,7 @@ func TestConsoleWindowsByKey(t *testing.T) {
 
 	d.until("the window that closed is a message", messageOf("late", "partial"))
 	d.eval(`[...document.querySelectorAll("tr")].find((r) => r.cells[1]?.textContent === "late").querySelector('a[aria-label^="Message "]').click()`)
-	d.until("what was missing is on its page", `document.querySelector('[aria-label="Message"]')?.innerText.includes("1 more event at prices")`)
+	d.until("what was missing is on its page", `document.querySelector('[aria-label="Message"]')?.innerText.includes("1\u00a0more event at prices")`)
 	d.eval("history.back()")
 
 	event("prices", key)

@@ -100,7 +100,7 @@ func TestConsoleTargetsCountsAndAlerts(t *testing.T) {
 	send("gone/event/a", `{"k":`+quote(hostile[0])+`}`)
 	const alert = "window closed incomplete: dropped"
 	d.until("there is an alert", rowOf("Latest alerts", alert))
-	d.until("with the key and what was missing", fmt.Sprintf(`((c) => c[2].textContent === %s && c[3].textContent === "1 more event at b" && c[4].textContent === "yes")(%s.cells)`,
+	d.until("with the key and what was missing", fmt.Sprintf(`((c) => c[2].textContent === %s && c[3].textContent === "1\u00a0more event at b" && c[4].textContent === "yes")(%s.cells)`,
 		quote(hostile[0]), rowOf("Latest alerts", alert)))
 	d.types(`select[name="messages"]`, "&state=dropped")
 	d.until("the record is found", rowOf(listOfMessages, "never"))

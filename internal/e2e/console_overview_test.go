@@ -26,7 +26,7 @@ func TestConsoleOverview(t *testing.T) {
 	p := busy(t)
 	d := consoleAt(t, p.base+"/console")
 	require.Equal(t, "waits", d.cellOf("Gates", "Nightly close", 1))
-	require.Equal(t, "2 more events at orders and 1 more event at prices", d.cellOf("Gates", "Nightly close", 4))
+	require.Equal(t, "2\u00a0more events at orders and 1\u00a0more event at prices", d.cellOf("Gates", "Nightly close", 4))
 	require.Equal(t, "partial", d.cellOf("Syncs", "Well readings", 1))
 	require.Equal(t, "on demand", d.cellOf("Syncs", "Well readings", 3))
 	require.Equal(t, "2 rows", d.cellOf("Syncs", "Well readings", 4))
@@ -35,7 +35,7 @@ func TestConsoleOverview(t *testing.T) {
 	d.until("what fails is first", `document.querySelector('[aria-label="Webhooks"] tbody tr').innerText.includes("list=503")`)
 	require.False(t, js[bool](t, d.page, `!!document.querySelector(".alarm")`), "alarm colours are for alarms")
 	p.must(t, "POST", "/event/prices", "1")
-	d.until("a change is shown", rowOf("Gates", "Nightly close")+`?.cells[4].innerText === "2 more events at orders"`)
+	d.until("a change is shown", rowOf("Gates", "Nightly close")+`?.cells[4].innerText === "2\u00a0more events at orders"`)
 
 	d.press("Well readings")
 	d.until("the sync has its address", `location.hash === "#/syncs/readings" && document.title.startsWith("readings · Syncs")`)
@@ -130,6 +130,9 @@ func TestConsoleTellsTheTruth(t *testing.T) {
 	} {
 		require.Contains(t, js[string](t, d.page, `import("/console/remedy.js").then((m) => m.remedy(`+quote(text)+`)?.command ?? "")`), command)
 	}
+	d.eval(`document.querySelector('meta[name="pubsub-emulator"]').content = "127.0.0.1:8085"`)
+	require.Equal(t, "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://127.0.0.1:8085/ gcloud pubsub topics create t --project p",
+		js[string](t, d.page, `import("/console/remedy.js").then((m) => m.remedy("publish to projects/p/topics/t: bus: no such topic").command)`), "the command reaches the emulator that the server uses")
 	d.goes("overview")
 	d.until("a validation that failed is an alarm", `document.querySelector('main .alarm [data-key="readings"]')`)
 }

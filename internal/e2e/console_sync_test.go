@@ -71,7 +71,7 @@ func TestConsoleSync(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,12.5,\n"...), 0o644))
 	d.press("Run")
 	d.until("it is taken", `document.querySelector("#run-state").textContent === "partial" && !document.querySelector('[aria-label="Rejects"]').textContent.includes("deep")`)
-	d.reads("1 new, 0 changed, 2 rejected")
+	d.until("its counts are in the list", `[...document.querySelector('[aria-label="Latest runs"] tbody tr').cells].slice(4, 7).map((c) => c.textContent).join() === "1,0,2"`)
 
 	// A validation shows the differences, field by field.
 	require.NoError(t, os.WriteFile(file, append(sample, "9999999,2026-02-02,13.5,\n"...), 0o644))

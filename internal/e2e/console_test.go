@@ -109,10 +109,11 @@ func (d *desk) until(what, script string) {
 	})
 }
 
-// reads waits until the page has the text.
+// reads waits until the page has the text. A space that keeps a figure and its unit in one
+// line is a space.
 func (d *desk) reads(text string) {
 	d.t.Helper()
-	d.until(fmt.Sprintf("the page reads %q", text), "document.body.innerText.includes("+quote(text)+")")
+	d.until(fmt.Sprintf("the page reads %q", text), `document.body.innerText.replaceAll("\u00a0", " ").includes(`+quote(text)+")")
 }
 
 // named finds a button or a link by its accessible name: in the open dialog, if there is
