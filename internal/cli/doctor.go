@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,6 +64,9 @@ func (w *where) examine(ctx context.Context, say notice) (doctor.Report, error) 
 	if c != nil {
 		defer c.Close()
 		err := c.Do(ctx, http.MethodGet, "/doctor", nil, &report)
+		if err == nil && (reportWords[report.State] == "" || len(report.Findings) == 0) { // {} of another server is no good news
+			err = errors.New("the answer is no examination: is the address that of a Headgate?")
+		}
 		return report, err
 	}
 	s := w.settings
