@@ -45,8 +45,8 @@ type call struct {
 // success. If read fails, because the answer broke off, the call is sent again.
 func (g *Gate) do(ctx context.Context, c call, read func(io.Reader) error) error {
 	base, err := url.Parse(strings.TrimRight(g.URL, "/"))
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.RawQuery != "" || base.Fragment != "" {
-		return fmt.Errorf("headgate: the URL %q must be http or https, with a host and without a query", g.URL)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return errors.New("headgate: the URL of the gate must be http or https, with a host, and without credentials and a query") // it is not shown: it may have some
 	}
 	if err := checkHeader(c.header); err != nil {
 		return err

@@ -175,9 +175,10 @@ func TestSendRefusesWhatCannotBeSent(t *testing.T) {
 		_, err := g.Send(t.Context(), e)
 		require.Error(t, err, "%v", e)
 	}
-	for _, u := range []string{"", "gate.example", "ftp://gate.example", "https://", "https://gate.example?a=b", "https://gate.example/#x", "://"} {
+	for _, u := range []string{"", "gate.example", "ftp://gate.example", "https://", "https://gate.example?a=b", "https://gate.example/#x", "://", "https://u:hush@gate.example", "https://u:hush@gate.example:x", "https://gate.example?access_token=hush"} {
 		_, err := (&Gate{URL: u, HTTP: g.HTTP}).Send(t.Context(), Event{EventKey: "a"})
 		require.ErrorContains(t, err, "the URL", u)
+		require.NotContains(t, err.Error(), "hush", u)
 	}
 	_, err := g.SendBatch(t.Context(), Batch{EventKey: "a", Items: []json.RawMessage{[]byte("1"), []byte("]")}})
 	require.ErrorContains(t, err, "item 1")

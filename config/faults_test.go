@@ -142,6 +142,7 @@ $.targetPubSub: cannot stand beside "services": move it into an entry of that li
 		{"source by POST", endpoint(`"acceptedHttpMethods": ["GET"], "source": {"pubsub": {"topic": "` + topic + `"}}`), "$.endpoints[1].source: calls with POST, which acceptedHttpMethods does not list", true},
 		{"source's cron", endpoint(`"source": {"scheduler": {"cron": "0 3 * *"}}`), "$.endpoints[1].source.scheduler.cron: there are 4 fields, and cron has 5: minute, hour, day of the month, month, day of the week", true},
 		{"source's type", endpoint(`"source": {"eventarc": {}}`), "$.endpoints[1].source.eventarc.type: is required", false},
+		{"source's type's form", endpoint(`"source": {"eventarc": {"type": "a,serviceAccount=b"}}`), `$.endpoints[1].source.eventarc.type: must be a type without commas and spaces, such as google.cloud.storage.object.v1.finalized, not "a,serviceAccount=b"`, false},
 		{"source's filter", endpoint(`"source": {"eventarc": {"type": "a", "filters": ["type=a"]}}`), "$.endpoints[1].source.eventarc.filters[0]: is eventarc.type, and no filter beside it", true},
 		{"source's filter's form", endpoint(`"source": {"eventarc": {"type": "a", "filters": ["bucket"]}}`), `$.endpoints[1].source.eventarc.filters[0]: must be name=value, such as bucket=my-bucket, not "bucket"`, false},
 		{"source's location", endpoint(`"source": {"eventarc": {"type": "a", "location": "EU"}}`), `$.endpoints[1].source.eventarc.location: must be a location, such as europe-west3 or eu, not "EU"`, false},

@@ -43,8 +43,9 @@ var formats = decode.Formats{
 		Pattern: regexp.MustCompile(`^projects/([a-z0-9.-]+:)?[a-z0-9]([a-z0-9-]*[a-z0-9])?/locations/[a-z0-9-]+/queues/[A-Za-z0-9-]{1,100}$`),
 		Must:    "must be projects/<project>/locations/<location>/queues/<name>",
 	},
-	"filter":   {Pattern: regexp.MustCompile(`^[a-z][a-zA-Z0-9]*=[^,\s]+$`), Must: "must be name=value, such as bucket=my-bucket"},
-	"location": {Pattern: regexp.MustCompile(`^[a-z][a-z0-9-]*$`), Must: "must be a location, such as europe-west3 or eu"},
+	"eventType": {Pattern: regexp.MustCompile(`^[^,\s]+$`), Must: "must be a type without commas and spaces, such as google.cloud.storage.object.v1.finalized"},
+	"filter":    {Pattern: regexp.MustCompile(`^[a-z][a-zA-Z0-9]*=[^,\s]+$`), Must: "must be name=value, such as bucket=my-bucket"},
+	"location":  {Pattern: regexp.MustCompile(`^[a-z][a-z0-9-]*$`), Must: "must be a location, such as europe-west3 or eu"},
 	"iapAudience": {
 		Pattern: regexp.MustCompile(`^/projects/[0-9]+/(locations/[a-z0-9-]+/services/[a-z][a-z0-9-]*|(global|[a-z]+-[a-z0-9-]+)/backendServices/[0-9]+)$`),
 		Must:    "must be /projects/<number>/locations/<region>/services/<name> or /projects/<number>/<global or region>/backendServices/<number>",

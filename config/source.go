@@ -21,7 +21,7 @@ type Source struct {
 // SourceEventarc says which events of Google Cloud are sent.
 type SourceEventarc struct {
 	// Their type, such as google.cloud.storage.object.v1.finalized.
-	Type string `json:"type" decode:"required" format:"nonempty"`
+	Type string `json:"type" decode:"required" format:"eventType"`
 	// Further attributes that an event must have: name=value, such as bucket=my-bucket.
 	Filters []string `json:"filters,omitempty" format:"filter"`
 	// The location of what the events are about, such as the bucket's. Omitted: the region of the deployment.

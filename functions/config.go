@@ -21,6 +21,7 @@ func showConfig(a *app.App) web.Handler {
 			body = g.Service().JSON()
 		}
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
 		_, err := w.Write(body)
 		return err
 	}

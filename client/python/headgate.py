@@ -142,8 +142,8 @@ def _exchange(url: str, path: str, method: str, data: bytes | None, headers: dic
     """Sends a request until its answer is final, and returns the answer's JSON. The same
     request must be harmless if it arrives twice."""
     base = urllib.parse.urlsplit(url)
-    if base.scheme not in ("http", "https") or not base.netloc or base.query or base.fragment:
-        raise ValueError(f"headgate: the URL {url!r} must be http or https, with a host and without a query")
+    if base.scheme not in ("http", "https") or not base.netloc or "@" in base.netloc or base.query or base.fragment:
+        raise ValueError("headgate: the URL must be http or https, with a host, and without credentials and a query")  # it is not shown: it may have some
     opener = urllib.request.build_opener(_NoRedirect)
     end = time.monotonic() + timeout
     attempt = 0

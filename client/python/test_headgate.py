@@ -95,8 +95,10 @@ class Send(unittest.TestCase):
         for bad in [{}, {"event_key": "a", "feed": "b"}, {"event_key": "a", "idempotency_key": " x"}, {"event_key": "a", "idempotency_key": "x\ny"}]:
             with self.assertRaises(ValueError):
                 headgate.send(server.url, **bad)
-        with self.assertRaises(ValueError):
-            headgate.send("nowhere", "a")
+        for url in ["nowhere", "https://u:hush@127.0.0.1", "https://u:hush@127.0.0.1:x", "https://127.0.0.1?access_token=hush"]:
+            with self.assertRaises(ValueError) as refused:
+                headgate.send(url, "a")
+            self.assertNotIn("hush", str(refused.exception))
         self.assertEqual(len(server.requests), 4)
 
     def test_retry_after_is_waited_for_and_bounded_by_the_timeout(self):

@@ -81,7 +81,7 @@ export function draftView(ctx) {
   /** Shows a state of the draft, unless a newer one is shown. @param {any} v */
   function take(v) {
     if (view && v.version < view.version) return;
-    view = v;
+    view = { ...v, draft: bare(v.draft), incoming: bare(v.incoming), saved: bare(v.saved) };
     draw();
   }
 
@@ -260,6 +260,12 @@ export function draftView(ctx) {
     el("form", { class: "actions", onsubmit: (/** @type {Event} */ e) => { e.preventDefault(); add().catch(complain); } },
       save, discard, acceptAll, keepAll, newRow, el("button", { type: "submit" }, "Add a row"),
       button("Refresh from the source", act("fetch"))))];
+}
+
+/** Takes from the rows, and from the fields of each, what every object inherits: one may be called constructor. @param {Record<string, any>} rows */
+function bare(rows) {
+  for (const row of Object.values(rows ?? {})) if (row !== null && typeof row === "object") Object.setPrototypeOf(row, null);
+  return Object.setPrototypeOf(rows ?? {}, null);
 }
 
 /** @param {string} change */

@@ -13,6 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // announce logs the services in words and the address, and prints the banner.
@@ -58,9 +59,9 @@ func printBanner(w io.Writer, b banner) {
 		if len(b.cfg.Services) > 1 {
 			prefix += "/services/" + gate.PathSegment(svc.ServiceName)
 		}
-		fmt.Fprintf(w, "\n%s\n", svc.ServiceName)
+		fmt.Fprintf(w, "\n%s\n", printable(svc.ServiceName, ""))
 		if words := gate.Words(svc); words != "" {
-			fmt.Fprintf(w, "  window    %s\n", words)
+			fmt.Fprintf(w, "  window    %s\n", printable(words, ""))
 		}
 		for _, e := range svc.Endpoints {
 			fmt.Fprintf(w, "  event     %s/event/%s\n", prefix, escapeKey(e.EventKey))
@@ -90,7 +91,7 @@ func printBanner(w io.Writer, b banner) {
 		if decides != "" {
 			body, note = "…", fmt.Sprintf("  # a body that %q in the configuration accepts", decides)
 		}
-		fmt.Fprintf(w, "  %s -d '%s' %s/event/%s%s\n", curl, body, b.base, escapeKey(e.EventKey), note)
+		fmt.Fprintf(w, "  %s -d '%s' %s%s\n", curl, body, shell.Quote(b.base+"/event/"+escapeKey(e.EventKey)), note)
 	}
 	fmt.Fprintf(w, "  %s %s/messages\n", curl, b.base)
 	if b.tasks {

@@ -30,26 +30,27 @@ func newConfigCheck(p *Process) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%s is not valid:\n%w", args[0], err)
 			}
+			say := func(line string) { fmt.Fprintln(p.Stdout, printable(line, "")) }
 			if len(cfg.Services) == 0 {
-				fmt.Fprintln(p.Stdout, "ok: no services, so no gate")
+				say("ok: no services, so no gate")
 			}
 			for _, s := range cfg.Services {
-				fmt.Fprintf(p.Stdout, "ok: %q, %s, %s, to %s; %s\n", s.ServiceName, s.Trigger.Type, count(len(s.Endpoints), "endpoint"), s.Where(), gate.KeepWords(s.Trigger))
+				say(fmt.Sprintf("ok: %q, %s, %s, to %s; %s", s.ServiceName, s.Trigger.Type, count(len(s.Endpoints), "endpoint"), s.Where(), gate.KeepWords(s.Trigger)))
 				for _, e := range s.Endpoints {
-					fmt.Fprintln(p.Stdout, "  "+gate.EndpointWords(e))
+					say("  " + gate.EndpointWords(e))
 				}
 				if words := gate.Words(s); words != "" {
-					fmt.Fprintln(p.Stdout, "  window: "+words)
+					say("  window: " + words)
 				}
 			}
 			if n := len(cfg.Syncs); n > 0 {
-				fmt.Fprintln(p.Stdout, "ok: "+count(n, "declared sync"))
+				say("ok: " + count(n, "declared sync"))
 			}
 			for _, h := range cfg.Hooks {
 				showHook(p.Stdout, h)
 			}
 			for _, unset := range cfg.Unset(p.Getenv) {
-				fmt.Fprintln(p.Stdout, "warning: "+unset)
+				say("warning: " + unset)
 			}
 			return warnOfLive(p.Stdout, cfg)
 		},
@@ -64,7 +65,7 @@ func warnOfLive(w io.Writer, cfg *config.Config) error {
 		return err
 	}
 	for _, warning := range app.UncallableLive(cfg, client) {
-		fmt.Fprintln(w, "warning: "+warning)
+		fmt.Fprintln(w, printable("warning: "+warning, ""))
 	}
 	return nil
 }

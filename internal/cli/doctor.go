@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/headgate/headgate/functions"
 	"github.com/headgate/headgate/internal/doctor"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 func newDoctor(p *Process) *cobra.Command {
@@ -63,6 +65,9 @@ func (w *where) examine(ctx context.Context, say notice) (doctor.Report, error) 
 	if c != nil {
 		defer c.Close()
 		err := c.Do(ctx, http.MethodGet, "/doctor", nil, &report)
+		if err == nil && (reportWords[report.State] == "" || len(report.Findings) == 0) { // {} of another server is no good news
+			err = errors.New("the answer is no examination: is the address that of a Headgate?")
+		}
 		if address, unknown := w.address(); err == nil && unknown == nil {
 			withAddress(&report, address)
 		}
@@ -85,7 +90,7 @@ func withAddress(r *doctor.Report, address string) {
 		return
 	}
 	for i := range r.Findings {
-		r.Findings[i].Fix = strings.ReplaceAll(r.Findings[i].Fix, "$"+envURL, strings.TrimRight(address, "/"))
+		r.Findings[i].Fix = strings.ReplaceAll(r.Findings[i].Fix, "$"+envURL, shell.InQuotes(strings.TrimRight(address, "/")))
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -82,6 +84,19 @@ func TestDoctorWithTokens(t *testing.T) {
 	require.Empty(t, out)
 	require.Contains(t, errs, "does not allow this caller")
 	require.NotContains(t, errs, "c4n4ry")
+}
+
+// What another server answers is not taken for good news.
+func TestDoctorOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"{}", "null", `{"state": "ok"}`, `{"state": "fine", "findings": [{"code": "a", "state": "ok", "text": "b"}]}`, "[]", "<html>"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) }))
+		t.Cleanup(server.Close)
+		status, out, errs := headgate(t, nil, "doctor", "--url", server.URL)
+		require.Equal(t, exitError, status, answer)
+		require.Empty(t, out, answer)
+		require.NotEmpty(t, errs, answer)
+	}
 }
 
 // A secret that is not set here stops no examination, and neither does a store that cannot be

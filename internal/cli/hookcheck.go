@@ -38,7 +38,7 @@ func showHook(w io.Writer, h config.Hook) {
 		return
 	}
 	for _, s := range hookSamples[h.Verify.Type] {
-		fmt.Fprintf(w, "  %s: %s\n", s.what, outcome(h, s))
+		fmt.Fprintf(w, "  %s: %s\n", s.what, printable(outcome(h, s), ""))
 	}
 }
 

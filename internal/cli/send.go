@@ -90,31 +90,45 @@ func feedNames(s *statusAnswer) (names []string) {
 
 // content returns what the event holds.
 func (p *Process) content(ctx context.Context, body string, given bool) ([]byte, error) {
-	if !given {
-		return p.readStdin(ctx)
-	}
-	if file, ok := strings.CutPrefix(body, "@"); ok {
-		return os.ReadFile(file)
-	}
-	return []byte(body), nil
-}
-
-// readStdin reads standard input to its end, or until ctx ends: a terminal has no end, and
-// reading cannot be interrupted.
-func (p *Process) readStdin(ctx context.Context) ([]byte, error) {
-	if p.Stdin == nil {
+	file, named := strings.CutPrefix(body, "@")
+	switch {
+	case given && named:
+		return readWhole(ctx, func() (io.ReadCloser, error) { return os.Open(file) })
+	case given:
+		return []byte(body), nil
+	case p.Stdin == nil:
 		return nil, nil
 	}
-	var content []byte
-	var err error
-	done := make(chan struct{})
+	return readWhole(ctx, func() (io.ReadCloser, error) { return io.NopCloser(p.Stdin), nil })
+}
+
+// largestEvent is the most that maxEventBytes may be.
+const largestEvent = 8 << 20
+
+// readWhole reads an event to its end, or until ctx ends: a terminal and a pipe may have no
+// end, and neither opening nor reading them can be interrupted.
+func readWhole(ctx context.Context, open func() (io.ReadCloser, error)) (content []byte, err error) {
+	type read struct {
+		content []byte
+		err     error
+	}
+	done := make(chan read, 1)
 	go func() {
-		defer close(done)
-		content, err = io.ReadAll(p.Stdin)
+		in, err := open()
+		if err != nil {
+			done <- read{nil, err}
+			return
+		}
+		defer in.Close()
+		content, err := io.ReadAll(io.LimitReader(in, largestEvent+1))
+		if err == nil && len(content) > largestEvent {
+			err = fmt.Errorf("the event is too large: no gate takes more than %d bytes", largestEvent)
+		}
+		done <- read{content, err}
 	}()
 	select {
-	case <-done:
-		return content, err
+	case r := <-done:
+		return r.content, r.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -15,7 +16,8 @@ import (
 // builder adds to a plan what each part of a configuration needs.
 type builder struct {
 	*Plan
-	cfg *config.Config
+	cfg     *config.Config
+	refused []error // what the configuration names and a plan cannot have
 }
 
 type draft = config.Draft
@@ -78,6 +80,9 @@ func (b *builder) database() {
 // become the name of one secret.
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
+// longestVariable is the longest name whose secret has a name that Secret Manager takes.
+const longestVariable = 255 - len(Name+"-env-")
+
 // variables returns the NAMEs of the configuration's env:NAME, each once.
 func (b *builder) variables() (names []string) {
 	for _, ref := range b.references() {
@@ -88,20 +93,51 @@ func (b *builder) variables() (names []string) {
 	return names
 }
 
-// taken are the variables that mean something else in a process on Cloud Run, each with the
-// reason. A secret under such a name would be taken for a port, say, or not be set at all.
+// taken are the variables that mean something else in a process on Cloud Run, or in the shell
+// that runs the script, each with the reason. A secret under such a name would be taken for a
+// port, say, or not be set at all, and the script would store the person's PATH as a secret.
 var taken = map[string]string{
 	"PORT": platform, "K_SERVICE": platform, "K_REVISION": platform, "K_CONFIGURATION": platform,
 	"CONFIG": setting, "CONFIG_FILE": setting, "GOOGLE_CLOUD_PROJECT": setting, "PROJECT_ID": setting, "projectID": setting,
 	"FIRESTORE_DATABASE": setting, "FIRESTORE_EMULATOR_HOST": setting, "PUBSUB_EMULATOR_HOST": setting, "STORAGE_EMULATOR_HOST": setting,
 	"ASYNC_EVENT_TRIGGER": setting, "DISABLE_CORS": setting, "GOOGLE_APPLICATION_CREDENTIALS": setting, "FUNCTION_TARGET": setting,
 	"GOMEMLIMIT": setting, "GOGC": setting, "HEADGATE_LOG_LEVEL": setting, "HEADGATE_LOG_FORMAT": setting, "NO_COLOR": setting, "TERM": setting,
+
+	"_": system, "ENV": system, "HOME": system, "HOSTNAME": system, "IFS": system, "LANG": system, "LOGNAME": system, "OLDPWD": system,
+	"PATH": system, "PS4": system, "PWD": system, "SHELL": system, "SHLVL": system, "TMPDIR": system, "TZ": system, "USER": system,
+	"ALL_PROXY": system, "HTTP_PROXY": system, "HTTPS_PROXY": system, "NO_PROXY": system, "REQUEST_METHOD": system,
+	"HOSTALIASES": system, "LOCALDOMAIN": system, "RES_OPTIONS": system, "SSL_CERT_DIR": system, "SSL_CERT_FILE": system,
+	"GODEBUG": system, "GOMAXPROCS": system, "GOTRACEBACK": system, "ZONEINFO": system, "SQLITE_TMPDIR": system,
+	"GCLOUD_PROJECT": system, "GOOGLE_API_CERTIFICATE_CONFIG": system, "GOOGLE_AUTH_TRUST_BOUNDARY_ENABLED": system,
+	"GOOGLE_CLOUD_QUOTA_PROJECT": system, "GOOGLE_CLOUD_UNIVERSE_DOMAIN": system, "GOOGLE_SDK_GO_LOGGING_LEVEL": system,
+}
+
+// takenPrefixes are what the names of more such variables begin with.
+var takenPrefixes = []struct{ prefix, by string }{
+	{"X_GOOGLE_", platform}, {"CLOUD_RUN_", platform}, {"OTEL_", setting},
+	{"BASH_", system}, {"LD_", system}, {"GLIBC_", system}, {"MALLOC_", system}, {"LC_", system}, {"CLOUDSDK_", system}, {"GRPC_", system},
+	{"GCE_METADATA_", system}, {"GOOGLE_API_USE_", system}, {"GOOGLE_EXTERNAL_ACCOUNT_", system},
 }
 
 const (
 	platform = "Cloud Run sets it"
 	setting  = "Headgate reads it as a setting"
+	system   = "the system, a shell or a library uses it"
 )
+
+// takenBy returns the reason why a variable cannot have a secret, or "". Some are read in
+// small letters as well, such as http_proxy.
+func takenBy(name string) string {
+	if by := cmp.Or(taken[name], taken[strings.ToUpper(name)]); by != "" {
+		return by
+	}
+	for _, p := range takenPrefixes {
+		if strings.HasPrefix(name, p.prefix) {
+			return p.by
+		}
+	}
+	return ""
+}
 
 // checkVariables lists each place whose env:NAME cannot be a variable of a service.
 func (b *builder) checkVariables() error {
@@ -111,15 +147,12 @@ func (b *builder) checkVariables() error {
 		if !ok {
 			continue
 		}
-		by := taken[name]
-		if strings.HasPrefix(name, "OTEL_") {
-			by = setting
-		} else if strings.HasPrefix(name, "X_GOOGLE_") {
-			by = platform
-		}
+		by := takenBy(name)
 		switch {
 		case !variable.MatchString(name):
 			errs = append(errs, fmt.Errorf("%s: env:%s: a variable on Cloud Run must be letters, digits and _, and must not begin with a digit", r.Path, name))
+		case len(name) > longestVariable:
+			errs = append(errs, fmt.Errorf("%s: env:%s: must be at most %d characters, because the name of its secret has 255 at most", r.Path, name, longestVariable))
 		case by != "":
 			errs = append(errs, fmt.Errorf("%s: env:%s cannot have a secret, because %s: give the variable another name", r.Path, name, by))
 		}
@@ -204,30 +237,4 @@ func (b *builder) path(i int, path string) string {
 		return path
 	}
 	return "/services/" + url.PathEscape(b.cfg.Services[i].ServiceName) + path
-}
-
-// word returns the text with dashes where a name of Google Cloud cannot have its characters.
-func word(text string) string {
-	return strings.Trim(strings.Map(func(r rune) rune {
-		if r < 128 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-') {
-			return r
-		}
-		return '-'
-	}, text), "-")
-}
-
-// unique returns a name of small letters, digits and dashes that no other of the list has.
-func unique(text string, taken func(string) bool) string {
-	name := strings.ToLower(strings.ReplaceAll(word(text), "_", "-"))
-	if len(name) > 50 { // a trigger's name has 63 at most
-		name = strings.Trim(name[:50], "-")
-	}
-	if !taken(name) {
-		return name
-	}
-	for n := 2; ; n++ {
-		if next := fmt.Sprintf("%s-%d", name, n); !taken(next) {
-			return next
-		}
-	}
 }

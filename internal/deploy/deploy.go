@@ -10,7 +10,7 @@
 //   - No credential of the configuration is in a plan, but for references to some.
 //
 // On failure: New lists every option that is not valid, by the flag's name and with its rule,
-// and every place whose env:NAME cannot be a variable there.
+// every place whose env:NAME cannot be a variable there, and every name that cannot be used.
 // What a person must do by hand is no failure: the plan's Notes say it.
 package deploy
 
@@ -183,5 +183,8 @@ func New(cfg *config.Config, o Options) (*Plan, error) {
 	b.sources()
 	b.callers()
 	b.observe()
+	if err := b.checkNames(); err != nil {
+		return nil, err
+	}
 	return b.Plan, nil
 }

@@ -190,6 +190,12 @@ func TestVariablesThatAreTaken(t *testing.T) {
 		}
 	}
 	require.Contains(t, names, "CONFIG_FILE")
+	for _, name := range []string{
+		"PATH", "HOME", "PWD", "USER", "_", "TZ", "HTTP_PROXY", "https_proxy", "No_Proxy", "SSL_CERT_FILE", "GODEBUG", "LD_PRELOAD", "LD_AUDIT",
+		"BASH_ENV", "GCE_METADATA_HOST", "GRPC_GO_LOG_FORMATTER", "GOOGLE_API_USE_MTLS", "CLOUDSDK_CORE_ACCOUNT",
+	} {
+		names[name] = "the system, a shell or a library uses it"
+	}
 	for name, by := range names {
 		_, err := deploy.New(parse(t, `{"hooks": [{"name": "h", "verify": {"type": "bearer", "secrets": ["env:GOOD_1", "env:`+name+`"]}, "entity": "'a'", "id": "'b'", "signal": true}]}`), deploy.Options{Project: "acme-data"})
 		require.EqualError(t, err, "$.hooks[0].verify.secrets[1]: env:"+name+" cannot have a secret, because "+by+": give the variable another name")

@@ -66,10 +66,7 @@ func (b *builder) source(s *config.Source, of, path string) {
 		b.job(name, s.Scheduler.Cron, s.Scheduler.TimeZone, calls, 60)
 		b.Jobs[len(b.Jobs)-1].Retries = sourceRetries
 	case s.PubSub != nil:
-		name = unique(name, func(n string) bool {
-			return slices.ContainsFunc(b.Subscriptions, func(o Subscription) bool { return o.Name == n })
-		})
-		b.subscribe(Subscription{Name: name, Topic: b.topic(s.PubSub.Topic), Push: &calls})
+		b.subscribe(Subscription{Name: unique(name, func(string) bool { return false }), Topic: b.topic(s.PubSub.Topic), Push: &calls})
 	case s.Eventarc != nil:
 		b.eventarc(name, s.Eventarc, calls)
 	}

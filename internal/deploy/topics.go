@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/headgate/headgate/config"
@@ -56,6 +57,9 @@ func (b *builder) publishes(full string) Resource {
 // topic plans a topic, if it is one of this project.
 func (b *builder) topic(full string) Resource {
 	t := b.here(topic(full))
+	if t == (Resource{Name: Undelivered}) {
+		b.refused = append(b.refused, fmt.Errorf("%s cannot be a topic of the configuration: it gets the messages that subscriptions gave up", full))
+	}
 	if t.Project != "" {
 		b.note("the topic %s must exist: it belongs to another project", full)
 	} else if !slices.Contains(b.Topics, t.Name) {
@@ -73,10 +77,13 @@ func (b *builder) consumed(t Resource) {
 
 // subscribe plans a subscription whose messages are not lost if nobody takes them.
 func (b *builder) subscribe(s Subscription) {
-	if slices.ContainsFunc(b.Subscriptions, func(o Subscription) bool { return o.Name == s.Name }) {
+	s.DeadLetter = true
+	if slices.ContainsFunc(b.Subscriptions, func(o Subscription) bool { return sameSubscription(o, s) }) {
 		return
 	}
-	s.DeadLetter = true
+	s.Name = numbered(s.Name[:min(len(s.Name), longestSubscription)], func(n string) bool {
+		return slices.ContainsFunc(b.Subscriptions, func(o Subscription) bool { return o.Name == n })
+	})
 	b.Subscriptions = append(b.Subscriptions, s)
 	b.grant(OnSubscription, Resource{Name: s.Name}, subscriber, PubSubAgent)
 	if !slices.Contains(b.Topics, Undelivered) {
@@ -84,6 +91,11 @@ func (b *builder) subscribe(s Subscription) {
 		b.Subscriptions = append(b.Subscriptions, Subscription{Name: Undelivered, Topic: Resource{Name: Undelivered}})
 		b.grant(OnTopic, Resource{Name: Undelivered}, publisher, PubSubAgent)
 	}
+}
+
+// sameSubscription reports whether both bring the same messages to the same place.
+func sameSubscription(a, b Subscription) bool {
+	return a.Topic == b.Topic && (a.Push == nil) == (b.Push == nil) && (a.Push == nil || *a.Push == *b.Push)
 }
 
 func ptr[T any](v T) *T { return &v }

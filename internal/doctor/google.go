@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // ErrEmulator means that an emulator does not answer such questions.
@@ -24,7 +26,7 @@ func (d *Disabled) Error() string {
 
 // Fix returns the command that enables the API.
 func (d *Disabled) Fix() string {
-	return "gcloud services enable " + d.Service + " --project=" + d.Project
+	return "gcloud services enable " + d.Service + " --project=" + shell.Quote(d.Project)
 }
 
 // SaysDisabled reports whether an error of a driver says that its API is not enabled.
@@ -132,7 +134,7 @@ func (e *examination) ttl(group string, f *Field, found func(Finding)) {
 
 // grant returns the command that gives the caller a role in the project.
 func (e *examination) grant(ctx context.Context, role string) string {
-	return "gcloud projects add-iam-policy-binding " + e.Place.Project + ` --member="` + e.Place.Google.Member(ctx) + `" --role=` + role + " --condition=None"
+	return "gcloud projects add-iam-policy-binding " + shell.Quote(e.Place.Project) + ` --member="` + e.Place.Google.Member(ctx) + `" --role=` + role + " --condition=None"
 }
 
 // whose says whose permissions were asked for.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -166,15 +167,16 @@ func (e *examination) curl(method, path string) string {
 	case e.Place.Firestore && e.Place.FirestoreEmulator == "":
 		line += ` -H "Authorization: Bearer $(gcloud auth print-identity-token)"`
 	}
-	base := strings.TrimSuffix(e.Place.URL, "/")
-	if base == "" {
-		base = "$HEADGATE_URL"
-	}
-	return line + ` "` + base + path + `"`
+	return line + ` "` + e.base() + shell.InQuotes(path) + `"`
+}
+
+// base returns the address of the deployment, as a part of a word between double quotes.
+func (e *examination) base() string {
+	return cmp.Or(shell.InQuotes(strings.TrimSuffix(e.Place.URL, "/")), "$HEADGATE_URL")
 }
 
 // project returns the flag that names the project to gcloud.
-func (e *examination) project() string { return " --project=" + e.Place.Project }
+func (e *examination) project() string { return " --project=" + shell.Quote(e.Place.Project) }
 
 // database returns the flags that name the database to gcloud.
 func (e *examination) database() string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/headgate/headgate/internal/deploy"
 	"github.com/headgate/headgate/internal/platform/credential"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // reference is a credential that the configuration refers to.
@@ -50,7 +51,7 @@ func (e *examination) secretCheck(r reference) Check {
 
 func (e *examination) unresolved(ctx context.Context, ref, where string, err error) Finding {
 	if name, isEnv := strings.CutPrefix(ref, "env:"); isEnv {
-		f := Finding{"secret.unset", Error, fmt.Sprintf("the environment variable %s is not set (%s)", name, where), "export " + name + "=…"}
+		f := Finding{"secret.unset", Error, fmt.Sprintf("the environment variable %s is not set (%s)", name, where), "export " + shell.Quote(name) + "=…"}
 		switch {
 		case e.Place.Serves:
 		case e.Place.Background:
@@ -59,7 +60,7 @@ func (e *examination) unresolved(ctx context.Context, ref, where string, err err
 			f.State, f.Text = NotChecked, fmt.Sprintf("not checked: the environment variable %s (%s) is not set here, and only the service knows its own", name, where)
 		}
 		if e.Place.Firestore && e.Place.FirestoreEmulator == "" {
-			f.Fix = "gcloud run services update " + e.Place.Service + e.project() + " --update-secrets=" + name + "=" + deploy.SecretOf(name) + ":latest"
+			f.Fix = "gcloud run services update " + e.Place.Service + e.project() + " --update-secrets=" + shell.Quote(name) + "=" + shell.Quote(deploy.SecretOf(name)) + ":latest"
 		}
 		return f
 	}

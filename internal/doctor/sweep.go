@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/deploy"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 // Names of periodic work. That of a sweep is followed by the service's name.
@@ -116,7 +117,7 @@ func (e *examination) schedule(ctx context.Context, b beat, never bool) string {
 	if !never {
 		return "gcloud scheduler jobs resume " + b.job + location
 	}
-	base := cmp.Or(e.Place.URL, "$HEADGATE_URL")
-	return "gcloud scheduler jobs create http " + b.job + location + ` --schedule="* * * * *" --http-method=post --attempt-deadline=300s --uri="` + base + b.path +
-		`" --oidc-service-account-email=` + caller + ` --oidc-token-audience="` + base + `"`
+	base := e.base()
+	return "gcloud scheduler jobs create http " + b.job + location + ` --schedule="* * * * *" --http-method=post --attempt-deadline=300s --uri="` + base + shell.InQuotes(b.path) +
+		`" --oidc-service-account-email=` + shell.Quote(caller) + ` --oidc-token-audience="` + base + `"`
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headgate/headgate/internal/platform/credential"
 	"github.com/headgate/headgate/internal/platform/fault"
 )
 
@@ -44,21 +45,25 @@ type answer struct {
 func NewClient(address, token, version string) (*Client, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%q is not the address of a deployment: it must look like https://gate.example.com", address)
+		return nil, fmt.Errorf("%q is not the address of a deployment: it must look like https://gate.example.com", credential.RedactURL(address))
 	}
 	if u.User != nil { // every message shows the address
 		return nil, errors.New("the address of a deployment has no user or password: give a token")
 	}
 	return &Client{
 		base: strings.TrimSuffix(u.String(), "/"), token: token, agent: "headgate/" + version,
-		http: &http.Client{Timeout: callTimeout},
+		http: &http.Client{Timeout: callTimeout, CheckRedirect: follow},
 	}, nil
 }
+
+// follow follows no redirect. net/http would send the token also to other ports and subdomains
+// of the host, or unencrypted, and what the body has, such as a definition, to every host.
+func follow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // patient returns a client whose calls have no bound but their context.
 func (c *Client) patient() *Client {
 	p := *c
-	p.http = &http.Client{Transport: c.http.Transport}
+	p.http = &http.Client{Transport: c.http.Transport, CheckRedirect: follow}
 	return &p
 }
 
@@ -161,7 +166,9 @@ func (c *Client) refusal(a *answer) error {
 	detail := strings.TrimSpace(problem.Detail)
 	// Cloud Run refuses calls without a token with 403 and a page, Headgate with 401.
 	denied := a.status == http.StatusUnauthorized || a.status == http.StatusForbidden && detail == ""
-	switch {
+	switch to := a.header.Get("Location"); {
+	case a.status >= 300 && a.status <= 399 && to != "":
+		return fmt.Errorf("%s redirects to %s, and redirects are not followed: give the address that they lead to", c.base, credential.RedactURL(to))
 	case denied && c.token == "":
 		return fmt.Errorf("%s asks for a token: set HEADGATE_TOKEN, or give --token", c.base)
 	case denied:

@@ -84,8 +84,7 @@ func (c *Client) stream(ctx context.Context, path string, each func([]byte, *eve
 		return err
 	}
 	c.identify(req)
-	endless := http.Client{Transport: c.http.Transport} // without a bound for the whole answer
-	resp, err := endless.Do(req)
+	resp, err := c.patient().http.Do(req) // the whole answer has no bound
 	if err != nil {
 		return errBroken{fmt.Errorf("%s does not answer: %w", c.base, fault.WithoutURL(err))}
 	}

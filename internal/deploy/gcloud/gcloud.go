@@ -113,8 +113,3 @@ func audience(p deploy.Push) string {
 	}
 	return `"$` + variable(p.Service) + `"`
 }
-
-// inQuotes returns the text as a part of a word of bash between double quotes.
-func inQuotes(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(text)
-}

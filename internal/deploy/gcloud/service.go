@@ -17,7 +17,7 @@ func (s *script) services() {
 		if at == "" {
 			at = deploy.ConfigFile
 		}
-		secrets = append(secrets, fmt.Sprintf("%s=%s:$(version %s)", inQuotes(at), v.ID, v.ID))
+		secrets = append(secrets, fmt.Sprintf("%s=%s:$(version %s)", shell.InQuotes(at), v.ID, v.ID))
 	}
 	image := "--image=" + shell.Quote(s.Image)
 	if s.Image == "" {

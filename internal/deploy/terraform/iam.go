@@ -23,9 +23,9 @@ func (m *module) accounts() {
 func (m *module) member(to deploy.Member) string {
 	switch to {
 	case deploy.Runtime:
-		return ref("google_service_account", deploy.Name, "member")
+		return m.ref("google_service_account", deploy.Name, "member")
 	case deploy.Calls:
-		return ref("google_service_account", deploy.Caller, "member")
+		return m.ref("google_service_account", deploy.Caller, "member")
 	case deploy.Everyone:
 		return "allUsers"
 	case deploy.PubSubAgent:
@@ -43,11 +43,14 @@ func (m *module) grants() {
 		kind, arguments := m.on(g)
 		arguments["role"], arguments["member"] = g.Role, m.member(g.To)
 		if g.Role == deploy.LiveRole {
-			arguments["role"] = ref("google_project_iam_custom_role", deploy.LiveRole, "name")
+			arguments["role"] = m.ref("google_project_iam_custom_role", deploy.LiveRole, "name")
 		}
-		m.add(kind, grantName(g), arguments)
+		m.addAs(kind, grantKey(g), grantName(g), arguments)
 	}
 }
+
+// grantKey tells a grant from all others.
+func grantKey(g deploy.Grant) string { return fmt.Sprintf("%q", g) }
 
 // grantName names the resource of a grant.
 func grantName(g deploy.Grant) string {
@@ -71,12 +74,6 @@ func (m *module) on(g deploy.Grant) (kind string, arguments object) {
 		}
 		return o
 	}
-	own := func(kind, attribute, name string) string {
-		if on.Project == "" {
-			return ref(kind, on.Name, attribute)
-		}
-		return name
-	}
 	project := on.Project
 	if project == "" {
 		project = m.Project
@@ -90,25 +87,25 @@ func (m *module) on(g deploy.Grant) (kind string, arguments object) {
 	case deploy.OnTopic:
 		return "google_pubsub_topic_iam_member", object{"topic": m.topic(on)}
 	case deploy.OnSubscription:
-		return "google_pubsub_subscription_iam_member", object{"subscription": ref("google_pubsub_subscription", on.Name, "name")}
+		return "google_pubsub_subscription_iam_member", object{"subscription": m.ref("google_pubsub_subscription", on.Name, "name")}
 	case deploy.OnSecret:
 		name := on.Name
 		if slices.ContainsFunc(m.Secrets, func(s deploy.Secret) bool { return on.Project == "" && s.ID == on.Name }) {
-			name = ref("google_secret_manager_secret", on.Name, "secret_id")
+			name = m.ref("google_secret_manager_secret", on.Name, "secret_id")
 		}
 		return "google_secret_manager_secret_iam_member", elsewhere(object{"secret_id": name})
 	case deploy.OnService:
 		name := on.Name
 		if slices.ContainsFunc(m.Services, func(s deploy.Service) bool { return s.Name == on.Name }) {
-			name = ref("google_cloud_run_v2_service", on.Name, "name")
+			name = m.ref("google_cloud_run_v2_service", on.Name, "name")
 		}
 		return "google_cloud_run_v2_service_iam_member", elsewhere(object{"name": name, "location": on.Location})
 	case deploy.OnJob:
 		return "google_cloud_run_v2_job_iam_member", elsewhere(object{"name": on.Name, "location": on.Location})
 	case deploy.OnQueue:
 		name := on.Name
-		if slices.Contains(m.Queues, deploy.Queue{Location: on.Location, Name: on.Name}) {
-			name = own("google_cloud_tasks_queue", "name", on.Name)
+		if q := (deploy.Queue{Location: on.Location, Name: on.Name}); on.Project == "" && slices.Contains(m.Queues, q) {
+			name = "${" + m.queue(q) + ".name}"
 		}
 		return "google_cloud_tasks_queue_iam_member", elsewhere(object{"name": name, "location": on.Location})
 	case deploy.OnServiceAccount:
@@ -125,7 +122,7 @@ func (m *module) accountID(name string) string {
 	if email := name; strings.Contains(email, "@") {
 		return "projects/-/serviceAccounts/" + email
 	}
-	return ref("google_service_account", name, "name")
+	return m.ref("google_service_account", name, "name")
 }
 
 // granted returns the addresses of all grants to the members.
@@ -134,7 +131,7 @@ func (m *module) granted(to ...deploy.Member) (addresses []string) {
 		kind, _ := m.on(g)
 		onOurs := slices.ContainsFunc(m.Services, func(s deploy.Service) bool { return g.Kind == deploy.OnService && s.Name == g.On.Name })
 		if slices.Contains(to, g.To) && !onOurs {
-			addresses = append(addresses, kind+"."+label(grantName(g)))
+			addresses = append(addresses, m.address(kind, grantKey(g), grantName(g)))
 		}
 	}
 	return addresses

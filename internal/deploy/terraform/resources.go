@@ -13,7 +13,7 @@ func (m *module) database() {
 		"delete_protection_state": "DELETE_PROTECTION_ENABLED", "depends_on": needs("firestore"),
 	})
 	for _, f := range m.Fields {
-		field := object{"database": ref("google_firestore_database", deploy.Name, "name"), "collection": f.Group, "field": f.Name}
+		field := object{"database": m.ref("google_firestore_database", deploy.Name, "name"), "collection": f.Group, "field": f.Name}
 		if f.Exempt {
 			field["index_config"] = object{}
 		}
@@ -39,7 +39,7 @@ func (m *module) topics() {
 		if s.DeadLetter {
 			sub["retry_policy"] = object{"minimum_backoff": "10s", "maximum_backoff": "600s"}
 			sub["dead_letter_policy"] = object{
-				"dead_letter_topic": ref("google_pubsub_topic", deploy.Undelivered, "id"), "max_delivery_attempts": 100,
+				"dead_letter_topic": m.ref("google_pubsub_topic", deploy.Undelivered, "id"), "max_delivery_attempts": 100,
 			}
 		}
 		m.add("google_pubsub_subscription", s.Name, sub)
@@ -49,23 +49,23 @@ func (m *module) topics() {
 // topic returns the id of a topic.
 func (m *module) topic(t deploy.Resource) string {
 	if t.Project == "" {
-		return ref("google_pubsub_topic", t.Name, "id")
+		return m.ref("google_pubsub_topic", t.Name, "id")
 	}
 	return literal("projects/" + t.Project + "/topics/" + t.Name)
 }
 
 // url returns the address that is called.
 func (m *module) url(p deploy.Push) string {
-	return ref("google_cloud_run_v2_service", p.Service, "uri") + literal(p.Path)
+	return m.ref("google_cloud_run_v2_service", p.Service, "uri") + literal(p.Path)
 }
 
 // token returns the token with which it is called.
 func (m *module) token(p deploy.Push) object {
 	audience := literal(p.Audience)
 	if audience == "" {
-		audience = ref("google_cloud_run_v2_service", p.Service, "uri")
+		audience = m.ref("google_cloud_run_v2_service", p.Service, "uri")
 	}
-	return object{"service_account_email": ref("google_service_account", deploy.Caller, "email"), "audience": audience}
+	return object{"service_account_email": m.ref("google_service_account", deploy.Caller, "email"), "audience": audience}
 }
 
 // secrets makes the secrets, whose values are in no state: the configuration from config.json,
@@ -74,7 +74,7 @@ func (m *module) secrets() {
 	const file = `"${path.module}/config.json"`
 	for _, s := range m.Secrets {
 		m.add("google_secret_manager_secret", s.ID, object{"secret_id": s.ID, "replication": object{"auto": object{}}, "depends_on": needs("secretmanager")})
-		version := object{"secret": ref("google_secret_manager_secret", s.ID, "id"), "deletion_policy": "ABANDON"} // earlier revisions keep theirs
+		version := object{"secret": m.ref("google_secret_manager_secret", s.ID, "id"), "deletion_policy": "ABANDON"} // earlier revisions keep theirs
 		if s.Variable == "" {
 			version["secret_data_wo"] = "${file(" + file + ")}"
 			version["secret_data_wo_version"] = "${parseint(substr(filesha256(" + file + "), 0, 8), 16)}"
@@ -93,9 +93,14 @@ func (m *module) secrets() {
 	}
 }
 
+// queue returns the address of a queue. Queues of two places may have one name.
+func (m *module) queue(q deploy.Queue) string {
+	return m.address("google_cloud_tasks_queue", q.Location+"/"+q.Name, q.Name)
+}
+
 func (m *module) queues() {
 	for _, q := range m.Queues {
-		m.add("google_cloud_tasks_queue", q.Name, object{
+		m.addAs("google_cloud_tasks_queue", q.Location+"/"+q.Name, q.Name, object{
 			"name": q.Name, "location": q.Location, "depends_on": needs("cloudtasks"),
 			"retry_config": object{"max_attempts": 10, "min_backoff": "1s"},
 		})
@@ -125,9 +130,9 @@ func (m *module) triggers() {
 		m.add("google_eventarc_trigger", t.Name, object{
 			"name": t.Name, "location": t.Location, "matching_criteria": criteria,
 			"destination": object{"cloud_run_service": object{
-				"service": ref("google_cloud_run_v2_service", t.Calls.Service, "name"), "region": m.Region, "path": literal(t.Calls.Path),
+				"service": m.ref("google_cloud_run_v2_service", t.Calls.Service, "name"), "region": m.Region, "path": literal(t.Calls.Path),
 			}},
-			"service_account": ref("google_service_account", deploy.Caller, "email"),
+			"service_account": m.ref("google_service_account", deploy.Caller, "email"),
 			"depends_on":      append(needs("eventarc"), m.granted(deploy.Calls, deploy.StorageAgent)...),
 		})
 	}

@@ -26,7 +26,7 @@ func (m *module) services() {
 
 func (m *module) template(s deploy.Service) object {
 	template := object{
-		"service_account":                  ref("google_service_account", deploy.Name, "email"),
+		"service_account":                  m.ref("google_service_account", deploy.Name, "email"),
 		"timeout":                          fmt.Sprintf("%ds", s.Timeout),
 		"max_instance_request_concurrency": s.Concurrency,
 		"scaling":                          object{"max_instance_count": s.MaxInstances},
@@ -53,8 +53,8 @@ func (m *module) template(s deploy.Service) object {
 			continue
 		}
 		template["volumes"] = object{"name": "config", "secret": object{
-			"secret": ref("google_secret_manager_secret", secret.ID, "secret_id"),
-			"items":  object{"path": path.Base(deploy.ConfigFile), "version": ref("google_secret_manager_secret_version", secret.ID, "version")},
+			"secret": m.ref("google_secret_manager_secret", secret.ID, "secret_id"),
+			"items":  object{"path": path.Base(deploy.ConfigFile), "version": m.ref("google_secret_manager_secret_version", secret.ID, "version")},
 		}}
 	}
 	return template
@@ -66,8 +66,8 @@ func (m *module) env() []object {
 	for _, s := range m.Secrets {
 		if s.Variable != "" {
 			env = append(env, object{"name": literal(s.Variable), "value_source": object{"secret_key_ref": object{
-				"secret":  ref("google_secret_manager_secret", s.ID, "secret_id"),
-				"version": ref("google_secret_manager_secret_version", s.ID, "version"),
+				"secret":  m.ref("google_secret_manager_secret", s.ID, "secret_id"),
+				"version": m.ref("google_secret_manager_secret_version", s.ID, "version"),
 			}}})
 		}
 	}

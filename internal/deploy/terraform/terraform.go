@@ -24,6 +24,7 @@ type object = map[string]any
 // module collects what the file has.
 type module struct {
 	*deploy.Plan
+	labels          map[string]string // "kind key": the label, and "kind.label": whose it is
 	resources, data map[string]object
 	variables       object
 	outputs         object
@@ -31,7 +32,7 @@ type module struct {
 
 // Write returns the module as the text of its one file.
 func Write(p *deploy.Plan) []byte {
-	m := &module{Plan: p, resources: map[string]object{}, data: map[string]object{}, variables: object{}, outputs: object{}}
+	m := &module{Plan: p, labels: map[string]string{}, resources: map[string]object{}, data: map[string]object{}, variables: object{}, outputs: object{}}
 	m.apis()
 	m.accounts()
 	m.database()
@@ -72,15 +73,32 @@ func Write(p *deploy.Plan) []byte {
 
 // add adds a resource, and returns its address.
 func (m *module) add(kind, name string, arguments object) string {
+	return m.addAs(kind, name, name, arguments)
+}
+
+// addAs adds a resource whose name does not tell it from all others of its kind, as key does.
+func (m *module) addAs(kind, key, name string, arguments object) string {
+	address := m.address(kind, key, name)
 	if m.resources[kind] == nil {
 		m.resources[kind] = object{}
 	}
-	name = label(name)
-	for base, n := name, 2; m.resources[kind][name] != nil; n++ {
-		name = fmt.Sprintf("%s_%d", base, n)
+	m.resources[kind][strings.TrimPrefix(address, kind+".")] = arguments
+	return address
+}
+
+// address returns the address of a resource. Names that differ only in what a label cannot
+// have (a.b and a_b, both of which Pub/Sub takes) get labels that differ, or a subscription
+// would be made of the other one's topic.
+func (m *module) address(kind, key, name string) string {
+	given := kind + " " + key
+	if m.labels[given] == "" {
+		next := label(name)
+		for n := 2; m.labels[kind+"."+next] != ""; n++ {
+			next = fmt.Sprintf("%s_%d", label(name), n)
+		}
+		m.labels[given], m.labels[kind+"."+next] = next, given
 	}
-	m.resources[kind][name] = arguments
-	return kind + "." + name
+	return kind + "." + m.labels[given]
 }
 
 // label returns the text as the name of a resource.
@@ -98,8 +116,8 @@ func label(text string) string {
 }
 
 // ref returns the value of an attribute of a resource.
-func ref(kind, name, attribute string) string {
-	return "${" + kind + "." + label(name) + "." + attribute + "}"
+func (m *module) ref(kind, name, attribute string) string {
+	return "${" + m.address(kind, name, name) + "." + attribute + "}"
 }
 
 // literal escapes what Terraform would evaluate.

@@ -191,3 +191,50 @@ func TestNamesAreLiteral(t *testing.T) {
 	require.NotRegexp(t, `[^$]\$\{file\(\\"config`, text)
 	require.NotRegexp(t, `[^%]%\{`, text)
 }
+
+// Names that differ only in characters that a label cannot have are different resources, and
+// what refers to one of them refers to that one.
+func TestNamesThatMakeOneLabel(t *testing.T) {
+	t.Parallel()
+	p := &deploy.Plan{
+		Topics: []string{"a_b", "a.b", "a~b", "a_b_2"}, // the last one looks like the label of another
+		Queues: []deploy.Queue{{Location: "eu", Name: "q"}, {Location: "us", Name: "q"}},
+	}
+	for _, topic := range p.Topics {
+		on := deploy.Resource{Name: topic}
+		p.Subscriptions = append(p.Subscriptions, deploy.Subscription{Name: topic + "-consumer", Topic: on})
+		p.Grants = append(p.Grants, deploy.Grant{Kind: deploy.OnTopic, On: on, Role: "roles/pubsub.publisher", To: deploy.Runtime},
+			deploy.Grant{Kind: deploy.OnSubscription, On: deploy.Resource{Name: topic + "-consumer"}, Role: "roles/pubsub.subscriber", To: deploy.PubSubAgent})
+	}
+	for _, q := range p.Queues {
+		p.Grants = append(p.Grants, deploy.Grant{Kind: deploy.OnQueue, On: deploy.Resource{Location: q.Location, Name: q.Name}, Role: "roles/cloudtasks.enqueuer", To: deploy.Runtime})
+	}
+	var file struct {
+		Resource map[string]map[string]map[string]any
+	}
+	require.NoError(t, json.Unmarshal(Write(p), &file))
+	// named returns what a reference names: the resource's location, if it has one, and its name.
+	named := func(reference any) string {
+		part := strings.Split(strings.Trim(reference.(string), "${}"), ".")
+		r := file.Resource[part[0]][part[1]]
+		location, _ := r["location"].(string)
+		return location + r["name"].(string)
+	}
+	var topics, subscriptions, queues []string
+	for _, s := range file.Resource["google_pubsub_subscription"] {
+		require.Equal(t, s["name"], named(s["topic"])+"-consumer")
+	}
+	for _, g := range file.Resource["google_pubsub_topic_iam_member"] {
+		topics = append(topics, named(g["topic"]))
+	}
+	for _, g := range file.Resource["google_pubsub_subscription_iam_member"] {
+		subscriptions = append(subscriptions, named(g["subscription"]))
+	}
+	for _, g := range file.Resource["google_cloud_tasks_queue_iam_member"] {
+		queues = append(queues, named(g["name"]))
+		require.Equal(t, g["location"], strings.TrimSuffix(named(g["name"]), "q"))
+	}
+	require.ElementsMatch(t, p.Topics, topics)
+	require.ElementsMatch(t, []string{"a_b-consumer", "a.b-consumer", "a~b-consumer", "a_b_2-consumer"}, subscriptions)
+	require.ElementsMatch(t, []string{"euq", "usq"}, queues)
+}

@@ -8,6 +8,12 @@ import (
 
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@=,+-]+$`)
 
+// InQuotes returns the text as a part of a word between double quotes, where the shell evaluates
+// nothing in it.
+func InQuotes(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(text)
+}
+
 // Quote returns the text as one word of a POSIX shell, which evaluates nothing in it.
 func Quote(text string) string {
 	if plain.MatchString(text) {
