@@ -186,8 +186,16 @@ func run() (err error) {
 		b.leaveOut("the rows that are missing are left out")
 		err = fmt.Errorf("the bench was ended by the signal %v", s)
 	}
-	b.close()
-	return errors.Join(err, b.report(c, o))
+	rows, whole := b.measured()
+	b.close() // after this, an interrupted section only adds its error
+	return errors.Join(err, report(c, o, b.quick, whole, rows))
+}
+
+// measured returns the rows so far, and whether none was left out.
+func (b *bench) measured() (rows []row, whole bool) {
+	b.adding.Lock()
+	defer b.adding.Unlock()
+	return fold(b.rows), b.whole
 }
 
 // remove removes a directory in which a section that is still running may make files.
@@ -202,16 +210,13 @@ func remove(dir string) (err error) {
 }
 
 // report prints the table of what was measured, and compares or writes its figures.
-func (b *bench) report(c committed, o options) (err error) {
-	b.adding.Lock()
-	rows, whole := fold(b.rows), b.whole
-	b.adding.Unlock()
+func report(c committed, o options, quick, whole bool, rows []row) error {
 	fmt.Printf("%s\n\n%s", machine(), table(keep(rows)))
 	if o.write {
-		c.put(b.quick, whole, rows)
-		return c.write(o.committed, b.quick, plot(rows))
+		c.put(quick, whole, rows)
+		return c.write(o.committed, quick, plot(rows))
 	}
-	worse := fallen(*c.list(b.quick), rows)
+	worse := fallen(*c.list(quick), rows)
 	if len(worse) > 0 {
 		fmt.Printf("\nWorse than committed by more than %.0f %%:\n", tolerance*100)
 	}
