@@ -33,4 +33,5 @@ var sections = []section{
 	{name: "processor", run: processor, emulators: true},
 	{name: "operations", run: countOperations, emulators: true, quick: true},
 	{name: "keyoperations", run: keyOperations, emulators: true, runs: 1},
+	{name: "intofirestore", run: intoFirestore, emulators: true, runs: 1}, // last, because the emulator keeps all documents in memory
 }

@@ -34,15 +34,21 @@ func syncs(b *bench) error {
 	if s.quick {
 		return nil
 	}
-	if url := os.Getenv("HEADGATE_POSTGRES_URL"); url == "" {
+	url := os.Getenv("HEADGATE_POSTGRES_URL")
+	if url == "" {
 		s.leaveOut("PostgreSQL: left out, because HEADGATE_POSTGRES_URL is not set (scripts/with-databases starts a server)")
-	} else if err := s.postgres(url); err != nil {
-		return err
-	}
-	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
-		s.leaveOut("rows into Firestore: left out, because FIRESTORE_EMULATOR_HOST is not set")
 		return nil
 	}
+	return s.postgres(url)
+}
+
+// intoFirestore measures a sync into Firestore.
+func intoFirestore(b *bench) error {
+	s, err := newSyncBench(b)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.dir)
 	return s.firestore()
 }
 
