@@ -168,6 +168,9 @@ func run() (err error) {
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	// Whoever reads our output may get the same signal and end first. Without this, the next line
+	// that we print would end us before the rows are written.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	dir, err := os.MkdirTemp("", "headgate-bench")
 	if err != nil {
 		return err
