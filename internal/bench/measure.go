@@ -42,7 +42,7 @@ func (b *bench) measure(list []section, runs int, until time.Time) (err error) {
 		for _, s := range list {
 			left := time.Until(until)
 			switch {
-			case s.runs > 0 && run >= s.runs:
+			case run >= s.most(runs, b.quick):
 				continue
 			case run == 0 && left <= 0:
 				b.leaveOut("%s: left out, because the time is over", s.name)

@@ -81,3 +81,22 @@ func TestWhatASectionLeavesEndsWithIt(t *testing.T) {
 	_, err = b.start(exec.Command("sleep", "1000"))
 	require.ErrorContains(t, err, "no process is started")
 }
+
+func TestEachBenchHasItsOwnBoundOfRuns(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		s     section
+		quick bool
+		want  int
+	}{
+		{section{}, false, 3},
+		{section{}, true, 3},
+		{section{runs: 1}, false, 1},
+		{section{runs: 1}, true, 3},
+		{section{quickRuns: 2}, false, 3},
+		{section{quickRuns: 2}, true, 2},
+		{section{runs: 5}, false, 3},
+	} {
+		require.Equal(t, c.want, c.s.most(3, c.quick), "%+v", c)
+	}
+}
