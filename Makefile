@@ -25,11 +25,13 @@ lint:
 fuzz: ## run each fuzz target for FUZZTIME; with FUZZ=light, those that compile fast
 	./scripts/fuzz $(FUZZTIME) $(FUZZ)
 
-bench: ## print the table of docs/performance.md, with emulators and databases of its own
-	./scripts/with-emulators ./scripts/with-databases go run ./internal/bench
+bench: ## print the table of docs/performance.md, with emulators and databases of its own; FLAGS=-write writes it
+	go build -o build/bench ./internal/bench
+	./scripts/with-emulators ./scripts/with-databases build/bench $(FLAGS)
 
 bench-quick: ## in a few minutes, name the ratios that are worse than the committed ones by more than 15 %
-	./scripts/with-emulators go run ./internal/bench -quick
+	go build -o build/bench ./internal/bench
+	./scripts/with-emulators build/bench -quick $(FLAGS)
 
 crash: ## kill -9 under load, and while windows complete and close, 200 times on each store
 	HEADGATE_CRASH_ROUNDS=200 ./scripts/with-emulators go test -count=1 -timeout 60m -run '^TestCrash' -v ./internal/e2e

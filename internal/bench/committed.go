@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 )
 
 // kept is a row as the repository keeps it.
@@ -19,7 +21,13 @@ type kept struct {
 	Better  string  `json:"better"` // "less" or "more"
 	Least   float64 `json:"least"`
 	Most    float64 `json:"most"`
-	Runs    int     `json:"runs"`
+	Runs    int     `json:"runs"` // 0 if the row is an error
+	// What the table shows beside these, in words, and the peak of resident memory in MB; it is
+	// negative if no process was measured.
+	Got     string  `json:"got"`
+	ToReach string  `json:"toReach"`
+	Result  string  `json:"result"`
+	Peak    float64 `json:"peak"`
 }
 
 // committed holds the rows of a file in the repository. Those of the quick bench have sizes of
@@ -52,15 +60,34 @@ func (c *committed) list(quick bool) *[]kept {
 	return &c.Rows
 }
 
-// put replaces the rows whose measures were measured anew, and appends new ones.
-func (c *committed) put(quick bool, rows []row) {
-	list := c.list(quick)
+// keep returns the rows as the repository keeps them.
+func keep(rows []row) (list []kept) {
 	for _, r := range rows {
-		k := kept{Measure: r.measure, Value: round(r.value), Unit: r.unit, Better: "more", Least: round(r.low), Most: round(r.high), Runs: r.runs}
+		k := kept{
+			Measure: r.measure, Value: round(r.value), Unit: r.unit, Better: "more", Least: round(r.low), Most: round(r.high), Runs: r.runs,
+			Got: r.words, ToReach: r.target(), Result: r.reached(), Peak: math.Round(r.peak),
+		}
 		if r.goal.less {
 			k.Better = "less"
 		}
-		if at := find(*list, r.measure); at != nil {
+		if r.failed {
+			k.Runs = 0
+		}
+		list = append(list, k)
+	}
+	return list
+}
+
+// put replaces the rows whose measures were measured anew, and appends new ones. If the whole
+// bench was run, no other rows stay. Errors of an earlier run never do.
+func (c *committed) put(quick, whole bool, rows []row) {
+	list := c.list(quick)
+	if whole {
+		*list = nil
+	}
+	*list = slices.DeleteFunc(*list, func(k kept) bool { return k.Result == failure })
+	for _, k := range keep(rows) {
+		if at := find(*list, k.Measure); at != nil {
 			*at = k
 		} else {
 			*list = append(*list, k)
@@ -77,7 +104,9 @@ func round(v float64) float64 {
 	return math.Round(v*digits) / digits
 }
 
-func (c *committed) write(file string) error {
+// write writes the figures to the file. Those of the whole bench are also in the table of the
+// document beside it, and the picture, if there is one, in scale.svg.
+func (c *committed) write(file string, quick bool, picture string) error {
 	c.Machine = machine()
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -86,7 +115,27 @@ func (c *committed) write(file string) error {
 	if err := e.Encode(c); err != nil {
 		return err
 	}
-	return os.WriteFile(file, b.Bytes(), 0o644) //nolint:gosec // a page of the repository, which everyone may read
+	err := writePage(file, b.Bytes())
+	if quick {
+		return err
+	}
+	if picture != "" {
+		err = errors.Join(err, writePage(filepath.Join(filepath.Dir(file), "scale.svg"), []byte(picture)))
+	}
+	page := filepath.Join(filepath.Dir(file), "performance.md")
+	is, failed := os.ReadFile(page)
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	want, failed := inDocument(string(is), "Measured with "+c.Machine+".\n\n"+table(c.Rows))
+	if failed != nil {
+		return errors.Join(err, fmt.Errorf("%s: %w", page, failed))
+	}
+	return errors.Join(err, writePage(page, []byte(want)))
+}
+
+func writePage(file string, text []byte) error {
+	return os.WriteFile(file, text, 0o644) //nolint:gosec // a page of the repository, which everyone may read
 }
 
 func machine() string {

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/headgate/headgate/internal/bus/localbus"
@@ -66,11 +64,6 @@ func process(b *bench) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "headgate-bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
 	info, err := os.Stat(bin)
 	if err != nil {
 		return err
@@ -78,62 +71,65 @@ func process(b *bench) error {
 	mib := float64(info.Size()) / (1 << 20)
 	b.peak = noProcess
 	b.add(row{measure: "static binary; the image adds a base of 2–3 MiB", value: mib, unit: mebibytes, goal: atMost(32)}, "%.1f MiB", mib)
+	if err := starts(b); err != nil {
+		return err
+	}
+	events := b.size(100_000, 20_000)
+	return memoryAfter(b, events, fmt.Sprintf("peak memory after %d events, embedded", events))
+}
 
-	const addr = "127.0.0.1:18979"
+// starts measures the time until the real binary answers, with an empty store.
+func starts(b *bench) error {
 	var best time.Duration
-	var cmd *exec.Cmd
-	defer func() {
-		if cmd != nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}
-	}()
-	for i := range 5 {
-		if cmd != nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}
-		cmd = exec.Command(bin, "-addr", addr, "-data", filepath.Join(dir, "data"+strconv.Itoa(i)), "-store", "sqlite", "-bus", "local")
-		start := time.Now()
-		if err := cmd.Start(); err != nil {
+	for range 5 {
+		dir, err := os.MkdirTemp("", "start")
+		if err != nil {
 			return err
 		}
-		if err := answers("http://"+addr+"/readyz", start.Add(10*time.Second)); err != nil {
+		began := time.Now()
+		p, err := b.serveBinary(dir)
+		if err != nil {
 			return err
 		}
-		if took := time.Since(start); best == 0 || took < best {
+		if took := time.Since(began); best == 0 || took < best {
 			best = took
 		}
-	}
-	if _, b.peak, err = memory(cmd.Process.Pid); err != nil {
-		return err
+		_, b.peak, err = memory(p.pid())
+		p.stop()
+		if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
+			return err
+		}
 	}
 	b.add(row{measure: "start to first answer, embedded, best of 5", value: milliseconds(best), unit: "ms", goal: atMost(15)}, "%v", best.Round(100*time.Microsecond))
+	return nil
+}
 
-	events := b.size(100_000, 20_000)
-	path := func(i int) string { return [...]string{"/event/entry1", "/event/entry2"}[i%2] }
-	if _, err := load("http://"+addr, events, 64, path); err != nil {
+// million measures the memory of the real binary after many more events than process does.
+func million(b *bench) error {
+	return memoryAfter(b, 1_000_000, "peak memory after 1,000,000 events, embedded")
+}
+
+// memoryAfter measures the memory of the real binary after events that complete windows.
+func memoryAfter(b *bench, events int, measure string) error {
+	dir, err := os.MkdirTemp("", "memory")
+	if err != nil {
 		return err
 	}
-	rss, peak, err := memory(cmd.Process.Pid)
+	defer os.RemoveAll(dir)
+	p, err := b.serveBinary(dir)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	got, err := load(p.base, events, 64, func(i int) string { return [...]string{"/event/entry1", "/event/entry2"}[i%2] })
+	if err != nil {
+		return err
+	}
+	rss, peak, err := memory(p.pid())
 	if err != nil {
 		return err
 	}
 	b.peak = peak
-	b.add(row{measure: fmt.Sprintf("peak memory after %d events, embedded", events), value: peak, unit: megabytes, goal: atMost(80)}, "%.0f MB (at the end %.0f MB)", peak, rss)
+	b.add(row{measure: measure, value: peak, unit: megabytes, goal: atMost(80)}, "%.0f MB (at the end %.0f MB; %.0f events/s)", peak, rss, got.rate)
 	return nil
-}
-
-// answers waits until the URL answers with 200.
-func answers(url string, deadline time.Time) error {
-	for time.Now().Before(deadline) {
-		if resp, err := http.Get(url); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	return errors.New(url + " did not answer with 200 in time")
 }

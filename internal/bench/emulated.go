@@ -36,6 +36,22 @@ func emulated(b *bench, opts ...option.ClientOption) (base string, stop func(), 
 	return serve(st, ps)
 }
 
+// warmUp lets the emulators, which are Java programs, take events until the JVM has compiled them.
+// What follows is measured in another, empty project.
+func (b *bench) warmUp() error {
+	if b.warm {
+		return nil
+	}
+	base, stop, err := emulated(b)
+	if err != nil {
+		return err
+	}
+	_, err = load(base, 2*b.events, 64, alternating)
+	stop()
+	b.warm = err == nil
+	return err
+}
+
 // waiting measures whether the cost of an event grows with the number of waiting events.
 func waiting(b *bench) error {
 	base, stop, err := emulated(b)
@@ -63,15 +79,7 @@ func waiting(b *bench) error {
 // concurrent measures the rate of synchronous ingest, and checks that every event is in
 // exactly one message.
 func concurrent(b *bench) error {
-	// The emulators are Java programs, which get faster while the JVM compiles them. So warm
-	// them up first, and then measure in an empty project.
-	base, stop, err := emulated(b)
-	if err != nil {
-		return err
-	}
-	_, err = load(base, 2*b.events, 64, alternating)
-	stop()
-	if err != nil {
+	if err := b.warmUp(); err != nil {
 		return err
 	}
 	for _, c := range []struct {

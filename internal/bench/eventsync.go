@@ -1,29 +1,22 @@
 package main
 
-import (
-	"fmt"
-	"os"
-)
+import "fmt"
 
-const eventSyncHelp = "the URL of EventSync's published service, which runs on the same emulators with the endpoints a and b: " +
-	"measures it beside concurrent ingest"
+const eventSyncHelp = "comma-separated URLs of EventSync's published service, which runs on the same emulators with the endpoints a and b: " +
+	"measures it beside concurrent ingest, one of them in each run, because it gets slower with what it has stored"
 
 // eventSync measures concurrent ingest against that of EventSync's own source, which somebody has
 // started (see docs/performance.md). Both take the same events of the same client on the same
 // emulators. EventSync gets a tenth as many, because it would take minutes, and because its
 // queries get slower with every event that it has ever stored.
 func eventSync(b *bench) error {
-	if b.peer == "" {
-		fmt.Fprintln(os.Stderr, "eventsync: skipped, because -eventsync names no service")
+	if len(b.peers) == 0 {
+		b.leaveOut("eventsync: left out, because -eventsync names no service, or not one for each run")
 		return nil
 	}
-	base, stop, err := emulated(b)
-	if err != nil {
-		return err
-	}
-	_, err = load(base, b.events, 64, alternating) // the emulators' JVMs compile
-	stop()
-	if err != nil {
+	peer := b.peers[0]
+	b.peers = b.peers[1:]
+	if err := b.warmUp(); err != nil {
 		return err
 	}
 	for _, c := range []struct {
@@ -39,7 +32,7 @@ func eventSync(b *bench) error {
 		if _, err := load(base, n/5, c.conns, alternating); err != nil {
 			return err
 		}
-		peer, err := load(b.peer, n/10, c.conns, alternating)
+		theirs, err := load(peer, n/10, c.conns, alternating)
 		if err != nil {
 			return err
 		}
@@ -47,10 +40,10 @@ func eventSync(b *bench) error {
 		if err != nil {
 			return err
 		}
-		ratio := got.rate / peer.rate
+		ratio := got.rate / theirs.rate
 		b.add(row{measure: fmt.Sprintf("concurrent ingest on both emulators against EventSync's source, %d connections", c.conns),
 			value: ratio, unit: times, goal: atLeast(c.least)},
-			"%.1f× (%.0f/s against %.0f/s; p99 %v against %v)", ratio, got.rate, peer.rate, got.p99.Round(roundTo), peer.p99.Round(roundTo))
+			"%.1f× (%.0f/s against %.0f/s; p99 %v against %v)", ratio, got.rate, theirs.rate, got.p99.Round(roundTo), theirs.p99.Round(roundTo))
 	}
 	return nil
 }

@@ -142,10 +142,10 @@ func besideJetStream(b *bench, dir string) error {
 	program := filepath.Join(dir, "jetstream")
 	build := exec.Command("go", "build", "-o", program, ".")
 	build.Dir = filepath.Join("internal", "bench", "jetstream")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build jetstream: %w: %s", err, out)
+	if _, err := b.output(build); err != nil {
+		return fmt.Errorf("build jetstream: %w", err)
 	}
-	out, err := exec.Command(program, "-publishers", strconv.Itoa(conns), "-events", strconv.Itoa(b.events), "-size", strconv.Itoa(len(body))).Output()
+	out, err := b.output(exec.Command(program, "-publishers", strconv.Itoa(conns), "-events", strconv.Itoa(b.events), "-size", strconv.Itoa(len(body))))
 	if err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
@@ -166,38 +166,5 @@ func besideJetStream(b *bench, dir string) error {
 	b.add(row{measure: "durable ingest over HTTP, embedded, 64 connections, against 64 publishers to NATS JetStream's file store, sync always", value: ratio, unit: times, goal: atLeast(1)},
 		"%.2f× (%.0f/s against %.0f/s; p50 %v against %v)", ratio, got.rate, peer.Rate,
 		got.p50.Round(10*time.Microsecond), (time.Duration(peer.P50) * time.Microsecond).Round(10*time.Microsecond))
-	return nil
-}
-
-// million measures the memory of the real binary after many more events than the row of process.
-func million(b *bench) error {
-	bin, err := b.binary()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "headgate-bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	const addr, events = "127.0.0.1:18978", 1_000_000
-	cmd := exec.Command(bin, "-addr", addr, "-data", dir, "-store", "sqlite", "-bus", "local")
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	if err := answers("http://"+addr+"/readyz", time.Now().Add(10*time.Second)); err != nil {
-		return err
-	}
-	path := func(i int) string { return [...]string{"/event/entry1", "/event/entry2"}[i%2] }
-	if _, err := load("http://"+addr, events, 64, path); err != nil {
-		return err
-	}
-	rss, peak, err := memory(cmd.Process.Pid)
-	if err != nil {
-		return err
-	}
-	b.peak = peak
-	b.add(row{measure: "peak memory after 1,000,000 events, embedded", value: peak, unit: megabytes, goal: atMost(80)}, "%.0f MB (at the end %.0f MB)", peak, rss)
 	return nil
 }

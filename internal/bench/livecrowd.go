@@ -113,7 +113,7 @@ func (c *crowd) take(i int, frame []byte) {
 			return
 		}
 		frame = frame[at+4:]
-		v, err := strconv.ParseInt(string(bytes.TrimLeft(frame[:digits], "0")), 10, 64)
+		v, err := strconv.ParseInt(string(frame[:digits]), 10, 64)
 		if err != nil {
 			return
 		}

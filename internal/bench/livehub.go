@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,7 +34,7 @@ func (e *entities) Resolve(_ context.Context, k live.Key, _ string) (live.State,
 	e.mu.Lock()
 	v := e.versions[k]
 	e.mu.Unlock()
-	return live.State{Version: fmt.Sprint(v), Rows: [][]byte{fmt.Appendf(nil, `{"id":"%s","v":%019d,"padding":"%s"}`, k.ID, v, strings.Repeat("x", 100))}}, nil
+	return live.State{Version: fmt.Sprint(v), Rows: [][]byte{fmt.Appendf(nil, `{"id":"%s","v":%0*d,"padding":"%s"}`, k.ID, versionDigits, v, strings.Repeat("x", 100))}}, nil
 }
 
 func (e *entities) set(k live.Key, v int64) {
@@ -81,6 +83,53 @@ func dialLive(addr string, ids ...string) (net.Conn, *bufio.Reader, error) {
 		}
 	}
 	return conn, r, nil
+}
+
+// listeners opens clients, each of which subscribes to its ids. read gets the version in each
+// frame of a client; without it, the clients never read. The caller closes the connections,
+// after an error, too.
+func listeners(addr string, clients int, ids func(i int) []string, read func(i int, version int64)) (conns []net.Conn, err error) {
+	for i := range clients {
+		conn, r, err := dialLive(addr, ids(i)...)
+		if err != nil {
+			return conns, err
+		}
+		conns = append(conns, conn)
+		if read == nil {
+			continue
+		}
+		go func() {
+			buf := make([]byte, 512)
+			for {
+				frame, err := readFrame(r, buf)
+				if err != nil {
+					return
+				}
+				if version, ok := versionIn(frame); ok {
+					read(i, version)
+				}
+			}
+		}()
+	}
+	return conns, nil
+}
+
+func closeAll(conns []net.Conn) {
+	for _, c := range conns {
+		_ = c.Close()
+	}
+}
+
+const versionDigits = 19
+
+// versionIn returns the version of the entity in a frame.
+func versionIn(frame []byte) (int64, bool) {
+	_, rest, ok := bytes.Cut(frame, []byte(`"v":`))
+	if !ok || len(rest) < versionDigits {
+		return 0, false
+	}
+	v, err := strconv.ParseInt(string(rest[:versionDigits]), 10, 64)
+	return v, err == nil
 }
 
 // masked returns a text frame as a client sends it, with a mask of zeros.

@@ -22,22 +22,18 @@ const centrifugo = "github.com/centrifugal/centrifugo/v6@v6.9.1"
 
 // liveServer is a process that pushes one value to all of its clients.
 type liveServer struct {
+	*running
 	addr    string
-	cmd     *exec.Cmd
+	program *exec.Cmd
 	path    string   // of the WebSocket; "": the clients are bare sockets
 	hello   []string // what a client sends first
 	publish func(v int) error
-	value   int // the last that was published
-}
-
-func (s *liveServer) stop() {
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	value   int // the last that was published, a number of ten digits
 }
 
 // liveBody is the value, as 150 bytes of JSON. Clients look for the number.
 func liveBody(v int) string {
-	return fmt.Sprintf(`{"v":%010d,"padding":"%s"}`, v, strings.Repeat("x", 119))
+	return fmt.Sprintf(`{"v":%d,"padding":"%s"}`, v, strings.Repeat("x", 119))
 }
 
 // startHeadgate starts the real binary. A change is a PUT of a record, which is stored durably.
@@ -46,10 +42,10 @@ func startHeadgate(b *bench, dir string) (*liveServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startLive(func(addr string) *liveServer {
+	return b.startLive(func(addr string) *liveServer {
 		return &liveServer{
-			cmd:  exec.Command(bin, "-addr", addr, "-data", filepath.Join(dir, "data"), "-store", "sqlite", "-bus", "local"),
-			path: "/ws/entity-sync/", hello: []string{`{"action":"subscribe","body":{"entity":"items","id":"1"}}`},
+			program: exec.Command(bin, "-addr", addr, "-data", filepath.Join(dir, "data"), "-store", "sqlite", "-bus", "local"),
+			path:    "/ws/entity-sync/", hello: []string{`{"action":"subscribe","body":{"entity":"items","id":"1"}}`},
 			publish: func(v int) error { return send("PUT", "http://"+addr+"/orgs/default/items/1", "", liveBody(v)) },
 		}
 	})
@@ -57,7 +53,7 @@ func startHeadgate(b *bench, dir string) (*liveServer, error) {
 
 // startCentrifugo builds Centrifugo if it is not in the cache, and starts it. A change is a
 // publication, which it keeps in memory.
-func startCentrifugo(_ *bench, dir string) (*liveServer, error) {
+func startCentrifugo(b *bench, dir string) (*liveServer, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
@@ -66,8 +62,8 @@ func startCentrifugo(_ *bench, dir string) (*liveServer, error) {
 	if _, err := os.Stat(bin); err != nil {
 		build := exec.Command("go", "install", centrifugo)
 		build.Dir, build.Env = dir, append(os.Environ(), "GOBIN="+dir)
-		if out, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build: %w: %s", err, out)
+		if _, err := b.output(build); err != nil {
+			return nil, fmt.Errorf("build: %w", err)
 		}
 		if err := os.MkdirAll(filepath.Dir(bin), 0o750); err != nil {
 			return nil, err
@@ -76,14 +72,14 @@ func startCentrifugo(_ *bench, dir string) (*liveServer, error) {
 			return nil, err
 		}
 	}
-	return startLive(func(addr string) *liveServer {
+	return b.startLive(func(addr string) *liveServer {
 		const key = "bench"
 		_, port, _ := net.SplitHostPort(addr)
 		config := filepath.Join(dir, "centrifugo.json")
 		_ = os.WriteFile(config, fmt.Appendf(nil, `{"client":{"insecure":true},"http_api":{"key":%q},"log":{"level":"error"},"http_server":{"address":"127.0.0.1","port":%s},
 			"channel":{"without_namespace":{"allow_subscribe_for_client":true}}}`, key, port), 0o600)
 		return &liveServer{
-			cmd: exec.Command(bin, "-c", config), path: "/connection/websocket",
+			program: exec.Command(bin, "-c", config), path: "/connection/websocket",
 			hello: []string{`{"id":1,"connect":{}}`, `{"id":2,"subscribe":{"channel":"items"}}`},
 			publish: func(v int) error {
 				return send("POST", "http://"+addr+"/api/publish", key, `{"channel":"items","data":`+liveBody(v)+`}`)
@@ -97,14 +93,14 @@ const bareSockets = "bare-sockets"
 
 // startBare starts this program as the floor: a server that writes the same bytes to each
 // socket, one after the other.
-func startBare(*bench, string) (*liveServer, error) {
+func startBare(b *bench, _ string) (*liveServer, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return startLive(func(addr string) *liveServer {
+	return b.startLive(func(addr string) *liveServer {
 		var to net.Conn
-		return &liveServer{cmd: exec.Command(self, bareSockets, addr), publish: func(v int) (err error) {
+		return &liveServer{program: exec.Command(self, bareSockets, addr), publish: func(v int) (err error) {
 			if to == nil {
 				if to, err = net.Dial("tcp", addr); err != nil {
 					return err
@@ -159,16 +155,14 @@ func serveBare(addr string) error {
 }
 
 // startLive starts a server on a free port and waits until it accepts connections.
-func startLive(of func(addr string) *liveServer) (*liveServer, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func (b *bench) startLive(of func(addr string) *liveServer) (*liveServer, error) {
+	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	addr := l.Addr().String()
-	_ = l.Close()
 	s := of(addr)
-	s.addr = addr
-	if err := s.cmd.Start(); err != nil {
+	s.addr, s.value = addr, 1_000_000_000
+	if s.running, err = b.start(s.program); err != nil {
 		return nil, err
 	}
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -179,7 +173,7 @@ func startLive(of func(addr string) *liveServer) (*liveServer, error) {
 		}
 	}
 	s.stop()
-	return nil, errors.New(s.cmd.Path + " did not start in time")
+	return nil, errors.New(s.program.Path + " did not start in time")
 }
 
 // send sends a body and wants a good answer.

@@ -2,10 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"github.com/headgate/headgate/internal/event"
@@ -18,32 +14,22 @@ const roundTo = 100 * time.Microsecond
 // and Pub/Sub, user and system together. What a call costs there depends on how many events
 // share it, so on the number of connections.
 func processor(b *bench) error {
-	bin, err := b.binary()
-	if err != nil {
-		return err
-	}
-	p, err := startOnEmulators(bin)
-	if err != nil {
-		return err
-	}
-	_, err = load(p.base, b.events, 64, alternating) // the emulators' JVMs compile: slow answers cost us time, too
-	p.stop()
-	if err != nil {
+	if err := b.warmUp(); err != nil {
 		return err
 	}
 	for _, c := range []struct {
 		conns int
 		most  float64 // milliseconds
 	}{{1, 1}, {16, 0.2}, {64, 0.1}} {
-		if err := processorAt(b, bin, c.conns, c.most); err != nil {
+		if err := processorAt(b, c.conns, c.most); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func processorAt(b *bench, bin string, conns int, most float64) error {
-	p, err := startOnEmulators(bin)
+func processorAt(b *bench, conns int, most float64) error {
+	p, err := startOnEmulators(b)
 	if err != nil {
 		return err
 	}
@@ -55,7 +41,7 @@ func processorAt(b *bench, bin string, conns int, most float64) error {
 	if _, err := load(p.base, n/5, conns, alternating); err != nil {
 		return err
 	}
-	before, err := processorTime(p.cmd.Process.Pid)
+	before, err := processorTime(p.pid())
 	if err != nil {
 		return err
 	}
@@ -63,11 +49,11 @@ func processorAt(b *bench, bin string, conns int, most float64) error {
 	if err != nil {
 		return err
 	}
-	after, err := processorTime(p.cmd.Process.Pid)
+	after, err := processorTime(p.pid())
 	if err != nil {
 		return err
 	}
-	if _, b.peak, err = memory(p.cmd.Process.Pid); err != nil {
+	if _, b.peak, err = memory(p.pid()); err != nil {
 		return err
 	}
 	each := milliseconds(after-before) / float64(n)
@@ -77,34 +63,8 @@ func processorAt(b *bench, bin string, conns int, most float64) error {
 	return nil
 }
 
-// running is the real binary, serving.
-type running struct {
-	cmd  *exec.Cmd
-	base string
-}
-
 // startOnEmulators starts the binary on the emulators, in a project of its own.
-func startOnEmulators(bin string) (*running, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	addr, project := l.Addr().String(), "bench-"+event.RandomID()[:8]
-	_ = l.Close()
-	cmd := exec.Command(bin, "serve", "--addr", addr, "--store", "firestore", "--bus", "pubsub")
-	cmd.Env = append(os.Environ(), "PROJECT_ID="+project, "CONFIG="+serviceJSON("projects/"+project+"/topics/sync"))
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	p := &running{cmd, "http://" + addr}
-	if err := answers(p.base+"/readyz", time.Now().Add(30*time.Second)); err != nil {
-		p.stop()
-		return nil, err
-	}
-	return p, nil
-}
-
-func (p *running) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	_ = p.cmd.Wait()
+func startOnEmulators(b *bench) (*running, error) {
+	project := "bench-" + event.RandomID()[:8]
+	return b.startBinary([]string{"PROJECT_ID=" + project, "CONFIG=" + serviceJSON("projects/"+project+"/topics/sync")}, "-store", "firestore", "-bus", "pubsub")
 }

@@ -2,11 +2,8 @@ package main
 
 import (
 	"cmp"
-	"fmt"
-	"io"
 	"slices"
 	"strconv"
-	"text/tabwriter"
 	"time"
 )
 
@@ -60,6 +57,7 @@ type row struct {
 	peak      float64 // peak resident memory in MB; negative if no process was measured
 	runs      int
 	low, high float64 // the least and the greatest figure of the runs
+	failed    bool    // the row is an error of a section, and has no figure
 }
 
 // relative reports whether the figure does not depend on the machine's speed.
@@ -101,6 +99,8 @@ func fold(rows []row) []row {
 // reached says whether the goal is met, and nothing if there is none.
 func (r row) reached() string {
 	switch {
+	case r.failed:
+		return failure
 	case !r.goal.met(r.value), r.also != "" && !r.held:
 		return "missed"
 	case r.goal.stated && r.also == "":
@@ -109,7 +109,13 @@ func (r row) reached() string {
 	return "reached"
 }
 
+// failure is the result of a row without a figure.
+const failure = "failed"
+
 func (r row) target() string {
+	if r.failed {
+		return "–"
+	}
 	text := "stated"
 	if !r.goal.stated {
 		sign := "≥ "
@@ -131,14 +137,6 @@ func unit(u string) string {
 	return " " + u
 }
 
-// spread returns the least, the median and the greatest figure.
-func (r row) spread() string {
-	if r.runs < 2 {
-		return "one run"
-	}
-	return figure(r.low) + "–" + figure(r.value) + "–" + figure(r.high) + unit(r.unit)
-}
-
 // figure writes a number with three digits, or more if it is a large one.
 func figure(v float64) string {
 	switch {
@@ -148,22 +146,4 @@ func figure(v float64) string {
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 2, 64)
-}
-
-// resident returns the peak as the table shows it.
-func (r row) resident() string {
-	if r.peak < 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.0f MB", r.peak)
-}
-
-func printTable(out io.Writer, rows []row) {
-	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(w, "| Measure\t| Got\t| Least–median–most\t| To reach\t| \t| Peak RSS\t|")
-	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|---\t|")
-	for _, r := range rows {
-		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t|\n", r.measure, r.words, r.spread(), r.target(), r.reached(), r.resident())
-	}
-	_ = w.Flush()
 }

@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -114,7 +112,7 @@ func (d dimension) measure(b *bench) error {
 			worst = max(worst, points[i].Y/points[0].Y)
 			words = append(words, fmt.Sprintf("%s%s at %d", figure(points[i].Y), unit(m.unit), d.sizes[i]))
 		}
-		_, peak, err := memory(all[len(all)-1].cmd.Process.Pid)
+		_, peak, err := memory(all[len(all)-1].pid())
 		if err != nil {
 			return err
 		}
@@ -134,15 +132,9 @@ func median(list []float64) float64 {
 
 // scaled is a process of one size, and what was measured of it in each round.
 type scaled struct {
+	*running
 	size           int
-	base           string
-	cmd            *exec.Cmd
 	p50, busy, ops []float64 // of an event; the times in microseconds
-}
-
-func (s *scaled) stop() {
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
 }
 
 // stored returns a data directory with what the dimension stores at a size. It is made once,
@@ -152,7 +144,7 @@ func (d dimension) stored(b *bench, size int) (dir string, err error) {
 	if dir, ok := b.stored[name]; ok {
 		return dir, nil
 	}
-	if dir, err = b.tempDir(); err != nil || d.fill == nil {
+	if dir, err = os.MkdirTemp("", "scale"); err != nil || d.fill == nil {
 		return dir, err
 	}
 	st, err := sqlitestore.Open(b.ctx, filepath.Join(dir, "headgate.db"))
@@ -171,29 +163,12 @@ func (d dimension) stored(b *bench, size int) (dir string, err error) {
 
 // start starts a process on a filled store.
 func (d dimension) start(b *bench, size int) (s *scaled, err error) {
-	bin, err := b.binary()
-	if err != nil {
-		return nil, err
-	}
 	dir, err := d.stored(b, size)
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") // for a free port
-	if err != nil {
-		return nil, err
-	}
-	addr := l.Addr().String()
-	s = &scaled{size: size, base: "http://" + addr, cmd: exec.Command(bin, "-addr", addr, "-data", dir, "-store", "sqlite", "-bus", "local")}
-	s.cmd.Env = append(os.Environ(), "OTEL_METRICS_EXPORTER=prometheus", "CONFIG="+manyServices(d.services(size), d.more))
-	if err := errors.Join(l.Close(), s.cmd.Start()); err != nil {
-		return nil, err
-	}
-	if err := answers(s.base+"/readyz", time.Now().Add(30*time.Second)); err != nil {
-		s.stop()
-		return nil, err
-	}
-	return s, nil
+	p, err := b.serveBinary(dir, "OTEL_METRICS_EXPORTER=prometheus", "CONFIG="+manyServices(d.services(size), d.more))
+	return &scaled{running: p, size: size}, err
 }
 
 // manyServices returns the configuration of this many services with two endpoints each. A single
@@ -216,7 +191,7 @@ func (s *scaled) round(round int, d dimension) error {
 	if err != nil {
 		return err
 	}
-	busy, err := processorTime(s.cmd.Process.Pid)
+	busy, err := processorTime(s.pid())
 	if err != nil {
 		return err
 	}
@@ -224,7 +199,7 @@ func (s *scaled) round(round int, d dimension) error {
 	if err != nil {
 		return err
 	}
-	after, err := processorTime(s.cmd.Process.Pid)
+	after, err := processorTime(s.pid())
 	if err != nil {
 		return err
 	}

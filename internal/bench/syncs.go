@@ -34,15 +34,21 @@ func syncs(b *bench) error {
 	if s.quick {
 		return nil
 	}
-	if url := os.Getenv("HEADGATE_POSTGRES_URL"); url == "" {
-		fmt.Fprintln(os.Stderr, "PostgreSQL: skipped, because HEADGATE_POSTGRES_URL is not set (scripts/with-databases starts a server)")
-	} else if err := s.postgres(url); err != nil {
-		return err
-	}
-	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
-		fmt.Fprintln(os.Stderr, "rows into Firestore: skipped, because FIRESTORE_EMULATOR_HOST is not set")
+	url := os.Getenv("HEADGATE_POSTGRES_URL")
+	if url == "" {
+		s.leaveOut("PostgreSQL: left out, because HEADGATE_POSTGRES_URL is not set (scripts/with-databases starts a server)")
 		return nil
 	}
+	return s.postgres(url)
+}
+
+// intoFirestore measures a sync into Firestore.
+func intoFirestore(b *bench) error {
+	s, err := newSyncBench(b)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.dir)
 	return s.firestore()
 }
 
@@ -81,31 +87,30 @@ func (s *syncBench) run(def, data string, env ...string) (r syncRun, err error) 
 	}
 	cmd := exec.Command(s.bin, "sync", "run", file, "--json", "-data", filepath.Join(s.dir, data))
 	cmd.Dir, cmd.Stderr = s.dir, os.Stderr
-	cmd.Env = append([]string{"HOME=" + s.dir}, env...) // without our own variables, so that only env selects the store
+	cmd.Env = append([]string{"HOME=" + s.dir, "TMPDIR=" + s.dir}, env...) // without our own variables, so that only env selects the store
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout
-	if err := cmd.Start(); err != nil {
+	p, err := s.start(cmd)
+	if err != nil {
 		return r, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
 	// Read the kernel's peak often, so that only the last moments are missed. The peak in
 	// rusage is no use: it starts with the parent's memory.
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for running := true; running; {
 		select {
-		case err = <-ended:
+		case <-p.ended:
 			running = false
 		case <-look.C:
-			if _, peak, err := memory(cmd.Process.Pid); err == nil && peak > 0 {
+			if _, peak, err := memory(p.pid()); err == nil && peak > 0 {
 				r.rss = peak
 			}
 		}
 	}
 	out := stdout.Bytes()
-	if err != nil {
-		return r, fmt.Errorf("sync run: %w: %s", err, out)
+	if p.err != nil {
+		return r, fmt.Errorf("sync run: %w: %s", p.err, out)
 	}
 	if err := json.Unmarshal(out, &r); err != nil {
 		return r, err

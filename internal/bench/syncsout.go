@@ -32,7 +32,7 @@ const (
 func twoWay(b *bench) error {
 	url := os.Getenv("HEADGATE_POSTGRES_URL")
 	if url == "" {
-		fmt.Fprintln(os.Stderr, "twoway: skipped, because HEADGATE_POSTGRES_URL is not set (scripts/with-databases starts a server)")
+		b.leaveOut("twoway: left out, because HEADGATE_POSTGRES_URL is not set (scripts/with-databases starts a server)")
 		return nil
 	}
 	s, err := newSyncBench(b)

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	documentBegin = "<!-- bench -->\n"
+	documentEnd   = "<!-- /bench -->"
+)
+
+// inDocument returns a document with a text between the two comments of the bench.
+func inDocument(is, text string) (string, error) {
+	before, rest, begins := strings.Cut(is, documentBegin)
+	_, after, ends := strings.Cut(rest, documentEnd)
+	if !begins || !ends {
+		return "", errors.New("the document has no comments <!-- bench --> and <!-- /bench -->, between which the table belongs")
+	}
+	return before + documentBegin + text + "\n" + documentEnd + after, nil
+}
+
+// table returns the rows as a table in Markdown.
+func table(rows []kept) string {
+	var b strings.Builder
+	b.WriteString("| Measure | Got | Least–median–most | To reach | | Peak RSS |\n|---|---|---|---|---|---|\n")
+	for _, k := range rows {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", k.Measure, cell(k.Got), k.spread(), k.ToReach, k.Result, resident(k.Peak))
+	}
+	return b.String()
+}
+
+// cell returns a text as one that a cell of a table may have.
+func cell(text string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
+}
+
+// spread returns the least, the median and the greatest figure.
+func (k kept) spread() string {
+	switch k.Runs {
+	case 0:
+		return "–"
+	case 1:
+		return "one run"
+	}
+	return figure(k.Least) + "–" + figure(k.Value) + "–" + figure(k.Most) + unit(k.Unit)
+}
+
+// resident returns a peak as the table shows it.
+func resident(peak float64) string {
+	if peak < 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.0f MB", peak)
+}
