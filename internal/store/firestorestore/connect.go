@@ -40,7 +40,7 @@ func connect(ctx context.Context, o Options) (*firestore.Client, error) {
 		database = firestore.DefaultDatabaseID
 	}
 	dialled, used := connectionSeenBy(option.ClientOption.Apply), connectionSeenBy(option.ClientOption.Apply)
-	opts := []option.ClientOption{dialled}
+	opts := []option.ClientOption{dialled, option.WithTelemetryDisabled()} // spans and metrics are ours; the client's go nowhere
 	var ours *grpc.ClientConn
 	if host := os.Getenv(emulatorVar); host == "" {
 		for _, d := range dialOptions {
