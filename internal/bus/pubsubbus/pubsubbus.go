@@ -69,6 +69,7 @@ var _ bus.Bus = (*Bus)(nil)
 // answers.
 func Open(ctx context.Context, o Options) (*Bus, error) {
 	client, err := pubsub.NewClient(ctx, o.Project, append([]option.ClientOption{
+		option.WithTelemetryDisabled(), // spans and metrics are ours; the client's go nowhere
 		option.WithGRPCDialOption(grpc.WithStaticStreamWindowSize(flowWindow)), option.WithGRPCDialOption(grpc.WithStaticConnWindowSize(flowWindow)),
 	}, o.ClientOptions...)...)
 	if err != nil {
