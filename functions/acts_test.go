@@ -195,7 +195,7 @@ func (a *actor) syncActs(t *testing.T) {
 	<-reached
 	a.act("cancelRun", "/sync/slow/runs/"+run.str("id"), "POST", "/sync/slow/runs/"+run.str("id")+"/cancel", "")
 	held <- struct{}{}
-	require.Eventually(t, func() bool { return a.as("GET", "/sync/slow/runs/"+run.str("id"), "").json["finishedAt"] != nil }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return a.as("GET", "/sync/slow/runs/"+run.str("id"), "").json["finishedAt"] != nil }, time.Minute, 5*time.Millisecond)
 	a.act("deleteOrgSync", "/sync/slow", "DELETE", "/ourwater/acme/slow", "")
 }
 

@@ -174,9 +174,9 @@ func TestABurstIsFetchedOnceMore(t *testing.T) {
 		mu.Unlock()
 		require.Equal(t, 200, g.do("POST", "/external-data-webhook?externalTaskListId=l", `{"data":`+tasks+`}`).status)
 	}
-	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return fetched >= 2 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return fetched >= 2 }, time.Minute, time.Millisecond)
 	close(hold)
-	require.Eventually(t, func() bool { return g.do("GET", "/drafts/l", "").at("incoming", "1", "name") == "19" }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return g.do("GET", "/drafts/l", "").at("incoming", "1", "name") == "19" }, time.Minute, 5*time.Millisecond)
 	mu.Lock()
 	defer mu.Unlock()
 	require.LessOrEqual(t, fetched, 4)
@@ -204,7 +204,7 @@ func TestDraftsAreLookedAtFromTheStart(t *testing.T) {
 	become := func(to string) { mu.Lock(); name = to; mu.Unlock() }
 	become("second")
 	g.app.Start()
-	require.Eventually(t, func() bool { return g.do("GET", "/drafts/l", "").at("incoming", "1", "name") == "second" }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return g.do("GET", "/drafts/l", "").at("incoming", "1", "name") == "second" }, time.Minute, 5*time.Millisecond)
 	become("hang")
 	require.Equal(t, 200, g.do("POST", "/external-data-webhook?externalTaskListId=l", `{"data":{"1":{"name":"x","priority":1}}}`).status)
 	begin := time.Now()

@@ -201,7 +201,7 @@ func TestDraftOfRecords(t *testing.T) {
 	require.Len(t, d.do("GET", "/drafts/items", "").at("draft"), 3)
 	d.do("PATCH", "/drafts/items", `{"rows":{"1":{"name":"one"},"2":null,"4":{"name":"four"}}}`)
 	d.do("PATCH", "/orgs/default/items/1", `{"n":2}`) // the server fetches once for all
-	require.Eventually(t, func() bool { return len(d.do("GET", "/drafts/items", "").list("flags")) == 1 }, 30*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return len(d.do("GET", "/drafts/items", "").list("flags")) == 1 }, time.Minute, 5*time.Millisecond)
 	d.do("POST", "/drafts/items/accept", `{"row":"1","field":"n"}`)
 	saved := d.do("POST", "/drafts/items/save", "")
 	require.Equal(t, 200, saved.status, "%s", saved.raw)

@@ -50,7 +50,7 @@ func newFluid(t *testing.T, more string) *fluid {
 	t.Cleanup(ours.Close)
 	f.ours = base
 	f.app.Start()
-	require.Eventually(t, func() bool { return len(f.source.Hooks("task-list-1")) == 1 }, 30*time.Second, time.Millisecond, "a start registers with the source")
+	require.Eventually(t, func() bool { return len(f.source.Hooks("task-list-1")) == 1 }, time.Minute, time.Millisecond, "a start registers with the source")
 	return f
 }
 

@@ -71,7 +71,7 @@ func TestAFailedFetchIsRetried(t *testing.T) {
 	w.failing = true
 	w.mu.Unlock()
 	w.set("items", "1", 1)
-	require.Eventually(t, func() bool { return w.fetches.Load() >= 3 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.fetches.Load() >= 3 }, time.Minute, time.Millisecond)
 	w.mu.Lock()
 	w.failing = false
 	w.mu.Unlock()

@@ -27,7 +27,7 @@ func newQueue(t *testing.T) *localqueue.Queue {
 
 func connected(t *testing.T, h *live.Hub) {
 	t.Helper()
-	require.Eventually(t, h.Connected, 30*time.Second, time.Millisecond)
+	require.Eventually(t, h.Connected, time.Minute, time.Millisecond)
 }
 
 func TestNotifyReachesOtherInstances(t *testing.T) {

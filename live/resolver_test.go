@@ -136,7 +136,7 @@ func TestHandleIsPerSecret(t *testing.T) {
 	peers := map[string]*peer{"a": subscribe("&secret=a"), "also a": subscribe("&secret=a"), "b": subscribe("&secret=b")}
 	nobody := subscribe("")
 	require.Equal(t, "forbidden", nobody.read()["code"])
-	require.Eventually(t, func() bool { return calls.Load() == 3 }, 30*time.Second, time.Millisecond, "the baselines")
+	require.Eventually(t, func() bool { return calls.Load() == 3 }, time.Minute, time.Millisecond, "the baselines")
 	w.settled(4)
 	w.hub.NotifyLocal(live.KeyOf("items", "1"))
 	require.Equal(t, "forbidden", nobody.read()["code"])

@@ -115,7 +115,7 @@ func TestAChangeWhileTheSecretChanges(t *testing.T) {
 			require.Equal(t, "subscribed", p.read()["type"])
 			require.Equal(t, "1", p.read()["version"])
 		} else {
-			require.Eventually(t, func() bool { return w.fetches.Load() > 0 }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return w.fetches.Load() > 0 }, time.Minute, time.Millisecond)
 			time.Sleep(50 * time.Millisecond) // for the baseline to end
 		}
 		// It runs when the old subscriptions are replaced and the new ones not registered.

@@ -32,7 +32,7 @@ func (p *process) runWith(t *testing.T, id, method string) (run syncRun, answer 
 	require.NoError(t, err)
 	require.Equal(t, 202, resp.StatusCode, "%s", body)
 	require.NoError(t, json.Unmarshal(body, &run))
-	eventually(t, 90*time.Second, "the run ends", func() error {
+	eventually(t, "the run ends", func() error {
 		_, body, err := p.call("GET", "/sync/"+id+"/runs/"+run.ID, "")
 		if err != nil {
 			return err
@@ -258,7 +258,7 @@ func TestAttackFilesThatKeepRunsWaiting(t *testing.T) {
 		{"query":"WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s) SELECT i AS id, 1 AS name FROM s WHERE i < 0"}}}}`)
 	idle, _ := p.ticks(t)
 	begun := p.startSync(t, "endless")
-	eventually(t, time.Minute, "the query runs", func() error {
+	eventually(t, "the query runs", func() error {
 		run, err := try[syncRun](p, "GET", "/sync/endless/runs/"+begun.ID)
 		if err == nil && run.State != "running" {
 			err = fmt.Errorf("it is %s", run.State)
@@ -271,7 +271,7 @@ func TestAttackFilesThatKeepRunsWaiting(t *testing.T) {
 	resp, body, err = p.call("POST", "/sync/endless/runs/"+begun.ID+"/cancel", "")
 	require.NoError(t, err)
 	require.Less(t, resp.StatusCode, 300, "%s", body)
-	eventually(t, time.Minute, "the run is cancelled", func() error {
+	eventually(t, "the run is cancelled", func() error {
 		run, err := try[syncRun](p, "GET", "/sync/endless/runs/"+begun.ID)
 		if err == nil && run.State != "cancelled" {
 			err = fmt.Errorf("it is %s", run.State)

@@ -42,7 +42,7 @@ func (p *limited) put(t *testing.T, n, size int) {
 	t.Helper()
 	body := fmt.Sprintf(`{"text":%q}`, strings.Repeat("x", size))
 	for i := range n {
-		eventually(t, time.Minute, "a record is written", func() error {
+		eventually(t, "a record is written", func() error {
 			resp, text, err := p.call("PUT", fmt.Sprintf("/orgs/default/items/%d", i), body)
 			if err == nil && resp.StatusCode >= 300 {
 				err = fmt.Errorf("%s: %s", resp.Status, text)
@@ -97,7 +97,7 @@ func TestAttackMemoryClientsThatDoNotRead(t *testing.T) {
 		}
 	}()
 	p.put(t, records, 800_000)
-	eventually(t, time.Minute, "the client that reads has seen all", func() error {
+	eventually(t, "the client that reads has seen all", func() error {
 		select {
 		case err := <-done:
 			require.NoError(t, err, "it was closed")

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,7 +18,7 @@ import (
 // over waits until the latest run has ended, in any state.
 func (p *process) over(t *testing.T, id string) (run syncRun) {
 	t.Helper()
-	eventually(t, 3*time.Minute, "the run ends", func() error {
+	eventually(t, "the run ends", func() error {
 		list, err := try[struct{ Runs []syncRun }](p, "GET", "/sync/"+id+"/runs?limit=1")
 		if err != nil {
 			return err

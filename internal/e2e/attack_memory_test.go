@@ -108,7 +108,7 @@ func (p *limited) survives(t *testing.T) {
 		require.FailNow(t, "the process was killed", "%v\n%s", p.cmd.ProcessState, tail(p.stderr.String(), 4000))
 	default:
 	}
-	eventually(t, 60*time.Second, "it is ready again", func() error { return p.expect(200, "GET", "/readyz") })
+	eventually(t, "it is ready again", func() error { return p.expect(200, "GET", "/readyz") })
 	peak := p.peak(t)
 	t.Logf("peak %d MiB of %d MiB", peak/mib, p.limit/mib)
 	require.Less(t, peak, p.limit)

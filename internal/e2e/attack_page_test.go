@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -143,7 +142,7 @@ func TestAttackFromAWebPage(t *testing.T) {
 		require.Equal(t, "refused", seen["socket"], origin)
 		require.Equal(t, "refused", seen["stream"], origin)
 		_, _ = chromedp.Run(page, chromedp.Evaluate[any]("location = "+quote(p.base+"/reset")))
-		eventually(t, 30*time.Second, "the page is led to /reset", func() error {
+		eventually(t, "the page is led to /reset", func() error {
 			if text := js[string](t, page, "document.body.innerText"); !strings.Contains(text, "another origin") {
 				return fmt.Errorf("it shows %s", text)
 			}

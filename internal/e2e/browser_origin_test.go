@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -55,7 +54,7 @@ func TestBrowserOfAnUnlistedOriginIsToldWhatIsMissing(t *testing.T) {
 	p.put(t, 1)
 	page := browser(t, files.URL+"/vectors.json")
 	require.True(t, js[bool](t, page, listenAt(p.base)))
-	eventually(t, 30*time.Second, "the page is told", func() error {
+	eventually(t, "the page is told", func() error {
 		if got := js[string](t, page, `JSON.stringify(window.failed ?? [])`); got == "[]" {
 			return fmt.Errorf("its state is %s", js[string](t, page, `window.state + ""`))
 		}

@@ -59,7 +59,7 @@ const listen = `import("/live/client.js").then((m) => {
 // sees waits until the page has the number as the entity's latest state.
 func sees(t *testing.T, page context.Context, n int) {
 	t.Helper()
-	eventually(t, 45*time.Second, fmt.Sprintf("the page sees %d", n), func() error {
+	eventually(t, fmt.Sprintf("the page sees %d", n), func() error {
 		got := js[string](t, page, `JSON.stringify((window.changes.filter((c) => c.data).at(-1) ?? {}).data ?? {})`)
 		if got != fmt.Sprintf(`{"id":"1","n":%d}`, n) {
 			return fmt.Errorf("it sees %s; %s", got, js[string](t, page, `window.state + ""`))

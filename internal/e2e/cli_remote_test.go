@@ -87,7 +87,7 @@ func TestInterruptedSyncCommandLeavesTheRun(t *testing.T) {
 // atWork waits until the run of the sync "wells" has read some rows.
 func (p *process) atWork(t *testing.T) {
 	t.Helper()
-	eventually(t, time.Minute, "the run gets on", func() error {
+	eventually(t, "the run gets on", func() error {
 		list, err := try[struct{ Runs []syncRun }](p, "GET", "/sync/wells/runs?limit=1")
 		if err == nil && (len(list.Runs) == 0 || list.Runs[0].Counts.Read == 0) {
 			err = fmt.Errorf("it has not begun")

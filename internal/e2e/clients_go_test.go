@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
@@ -116,7 +115,7 @@ func TestTheProgramOfTheDocument(t *testing.T) {
 		return n, err
 	}
 	var id string
-	eventually(t, time.Minute, "the message is handled", func() error {
+	eventually(t, "the message is handled", func() error {
 		if list, err := try[messageList](p, "GET", "/messages"); err != nil || len(list.Messages) != 1 {
 			return fmt.Errorf("%v: %v", list, err)
 		} else {
@@ -129,7 +128,7 @@ func TestTheProgramOfTheDocument(t *testing.T) {
 	})
 	replay := func() {
 		t.Helper()
-		eventually(t, time.Minute, "the message is published again", func() error { return p.expect(200, "POST", "/messages/"+id+"/replay") })
+		eventually(t, "the message is published again", func() error { return p.expect(200, "POST", "/messages/"+id+"/replay") })
 	}
 	p.kill9()
 	p = p.restart(t).listens(t)
@@ -138,7 +137,7 @@ func TestTheProgramOfTheDocument(t *testing.T) {
 	run(t, dir, nil, program, args...) // it sends a second event
 	replay()
 	require.Equal(t, 1, func() int { n, err := invoices(id); require.NoError(t, err); return n }())
-	eventually(t, time.Minute, "the second message is handled, too", func() error {
+	eventually(t, "the second message is handled, too", func() error {
 		var n int
 		err := db.QueryRow("SELECT count(*) FROM invoice").Scan(&n)
 		if n != 2 {

@@ -55,7 +55,7 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) *p
 // says waits until the program has written a line that begins with a word, and returns the rest of it.
 func (p *program) says(t *testing.T, word string) (rest string) {
 	t.Helper()
-	eventually(t, 60*time.Second, "the client says "+word, func() error {
+	eventually(t, "the client says "+word, func() error {
 		for line := range strings.Lines(p.stdout.String()) {
 			if after, ok := strings.CutPrefix(line, word+" "); ok {
 				rest = strings.TrimSpace(after)
@@ -132,7 +132,7 @@ func consumedOnce(t *testing.T, addr, consumer string, c *program, again func() 
 		require.Equal(t, stored, c.says(t, "stored"), "the event is sent under the same name, and is the same")
 		require.NotContains(t, c.stdout.String(), "handled")
 	}
-	eventually(t, 30*time.Second, "the message is replayed", func() error {
+	eventually(t, "the message is replayed", func() error {
 		return p.expect(200, "POST", "/messages/"+*triggered+"/replay")
 	})
 	require.Equal(t, 1, strings.Count(first.stdout.String(), "handled"))

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/chromedp"
@@ -53,13 +52,13 @@ func busy(t *testing.T) *process {
 	p.must(t, "GET", "/drafts/task-list-1", "")
 	p.must(t, "PATCH", "/drafts/task-list-1", `{"by":"Ada","rows":{"12":{"name":"Alef"},"34":{"name":"Beth"}}}`)
 	outside.must(t, "POST", "/example/set-tasks", fmt.Sprintf(tasks, "Alfa", 7))
-	eventually(t, 30*time.Second, "both receivers were called", func() error {
+	eventually(t, "both receivers were called", func() error {
 		if w := p.must(t, "GET", "/webhooks", ""); !strings.Contains(w, `"lastStatus":204`) || !strings.Contains(w, `"lastStatus":503`) {
 			return fmt.Errorf("they are %s", w)
 		}
 		return nil
 	})
-	eventually(t, 10*time.Second, "the draft has flags", func() error {
+	eventually(t, "the draft has flags", func() error {
 		if d := p.must(t, "GET", "/drafts/task-list-1", ""); !strings.Contains(d, `"incoming":"Alfa"`) {
 			return fmt.Errorf("it is %s", d)
 		}

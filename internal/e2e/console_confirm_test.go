@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -49,7 +48,7 @@ func TestConsoleConfirmsWhatIsTrue(t *testing.T) {
 	deliver := func() {
 		made++
 		p.put(t, made)
-		eventually(t, 30*time.Second, "the delivery was made", func() error {
+		eventually(t, "the delivery was made", func() error {
 			if !strings.Contains(p.must(t, "GET", "/webhooks", ""), fmt.Sprintf(`"next":%d`, made+1)) {
 				return errors.New("it was not")
 			}

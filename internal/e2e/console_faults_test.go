@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 )
 
 // The console says what an operator should correct, and stops when it is corrected.
@@ -20,7 +19,7 @@ func TestConsoleSaysWhatIsWrong(t *testing.T) {
 	d.until("the warning is gone", `!document.body.innerText.includes(`+quote(missing)+`)`)
 
 	p.must(t, "POST", "/event/entry1", "nobody waits for it")
-	eventually(t, 30*time.Second, "the event has left the window", func() error {
+	eventually(t, "the event has left the window", func() error {
 		p.must(t, "POST", "/event/entry1", "another") // the page looks again at each change
 		if !strings.Contains(d.text(), "left the window without a message.") {
 			return errors.New("it is still in the window")

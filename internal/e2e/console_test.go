@@ -101,7 +101,7 @@ func (d *desk) text() string { return js[string](d.t, d.page, "document.body.inn
 // until waits until the value of the script, or of its promise, is true.
 func (d *desk) until(what, script string) {
 	d.t.Helper()
-	eventually(d.t, 30*time.Second, what, func() error {
+	eventually(d.t, what, func() error {
 		if !js[bool](d.t, d.page, "(async () => !!await ("+script+"))()") {
 			return fmt.Errorf("the page has:\n%s", tail(d.text(), 3000))
 		}

@@ -48,7 +48,7 @@ func TestCrashWithDeadlines(t *testing.T) {
 // closes waits until every window has closed by itself, and every claim is published.
 func (p *process) closes(t *testing.T) {
 	t.Helper()
-	eventually(t, 90*time.Second, "every window closes", func() error {
+	eventually(t, "every window closes", func() error {
 		if err := p.expect(200, "POST", "/sweep"); err != nil {
 			return err
 		}

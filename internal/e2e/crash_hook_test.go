@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -46,7 +45,7 @@ func TestCrashWithAWebhookThatWaits(t *testing.T) {
 	type runs struct {
 		Runs []struct{ State, Trigger string }
 	}
-	eventually(t, time.Minute, "both runs finish", func() error {
+	eventually(t, "both runs finish", func() error {
 		got, err := try[runs](p, "GET", "/sync/s/runs")
 		if err != nil {
 			return err

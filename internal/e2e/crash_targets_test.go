@@ -56,7 +56,7 @@ func TestCrashWithTargetsAndAlerts(t *testing.T) {
 	c.checkWindows(t, p.messages(t))
 
 	list := p.messages(t)
-	eventually(t, 90*time.Second, "every target and every alert is there", func() error {
+	eventually(t, "every target and every alert is there", func() error {
 		if err := p.expect(200, "POST", "/sweep"); err != nil {
 			return err
 		}

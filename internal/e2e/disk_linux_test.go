@@ -46,14 +46,14 @@ func ballast(t *testing.T, dir string) (release func()) {
 // notReady waits until /readyz answers 503 and the log has the reason.
 func (p *process) notReady(t *testing.T, why string) {
 	t.Helper()
-	eventually(t, time.Minute, "/readyz answers 503", func() error {
+	eventually(t, "/readyz answers 503", func() error {
 		resp, body, err := p.call("GET", "/readyz", "")
 		if err != nil {
 			return err
 		}
 		return problem(resp, body)
 	})
-	eventually(t, 10*time.Second, "the log says "+why, func() error {
+	eventually(t, "the log says "+why, func() error {
 		for line := range strings.Lines(p.stderr.String()) {
 			if strings.Contains(line, "path=/readyz") && strings.Contains(line, why) {
 				return nil

@@ -29,7 +29,7 @@ func TestEmulators(t *testing.T) {
 	eventID := *r.Triggered
 
 	var published []byte
-	eventually(t, 20*time.Second, "the message comes", func() error {
+	eventually(t, "the message comes", func() error {
 		s.census.mu.Lock()
 		defer s.census.mu.Unlock()
 		if published = s.census.bodies[eventID]; published == nil {
@@ -67,7 +67,7 @@ func TestEmulators(t *testing.T) {
 	require.NotContains(t, attrs, "claimCheck")
 
 	require.NoError(t, p.expect(200, "POST", "/messages/"+eventID+"/replay"))
-	eventually(t, 20*time.Second, "the replay comes", func() error {
+	eventually(t, "the replay comes", func() error {
 		if s.redelivered() == 0 {
 			return fmt.Errorf("no message came twice")
 		}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -97,6 +96,6 @@ func framework(t *testing.T, exe, target string) *process {
 			t.Logf("log of the framework:\n%s", tail(p.stdout.String()+p.stderr.String(), 4000))
 		}
 	})
-	eventually(t, 20*time.Second, "the framework answers", func() error { return p.expect(200, "GET", "/healthz") })
+	eventually(t, "the framework answers", func() error { return p.expect(200, "GET", "/healthz") })
 	return p
 }

@@ -142,9 +142,9 @@ func (p *process) settle(t *testing.T) {
 		}
 		return err
 	}
-	eventually(t, 90*time.Second, "the outbox is empty", empty)
+	eventually(t, "the outbox is empty", empty)
 	read[struct{}](t, p, "POST", "/trigger")
-	eventually(t, 90*time.Second, "the outbox is empty after the trigger", empty)
+	eventually(t, "the outbox is empty after the trigger", empty)
 	require.Zero(t, p.status(t).have(), "nothing waits after the trigger")
 }
 

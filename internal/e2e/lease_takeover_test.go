@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -137,7 +136,7 @@ func TestAttackStoppedHolderSendsNothing(t *testing.T) {
 		for i := range syncs {
 			a.startSync(t, fmt.Sprint("t", i))
 		}
-		eventually(t, time.Minute, "the push gets on", func() error {
+		eventually(t, "the push gets on", func() error {
 			if n := server.patches.Load(); n < until {
 				return fmt.Errorf("%d of %d", n, until)
 			}
@@ -147,7 +146,7 @@ func TestAttackStoppedHolderSendsNothing(t *testing.T) {
 		lost := strings.Count(a.stderr.String(), "another process took the run over")
 		taken := 0
 		for i := range syncs {
-			eventually(t, 2*time.Minute, "the other takes over", func() error {
+			eventually(t, "the other takes over", func() error {
 				if err := b.expect(200, "POST", "/sync/due"); err != nil {
 					return err
 				}
@@ -167,7 +166,7 @@ func TestAttackStoppedHolderSendsNothing(t *testing.T) {
 		runAll()
 		before := server.count(first)
 		require.NoError(t, a.cmd.Process.Signal(syscall.SIGCONT))
-		eventually(t, time.Minute, "it finds out", func() error {
+		eventually(t, "it finds out", func() error {
 			if n := strings.Count(a.stderr.String(), "another process took the run over") - lost; n < taken {
 				return fmt.Errorf("%d of %d runs ended", n, taken)
 			}

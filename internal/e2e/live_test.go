@@ -94,7 +94,7 @@ func TestPeersLive(t *testing.T) {
 			seen[fmt.Sprint(s["type"])] = true
 		}
 	}
-	eventually(t, 10*time.Second, "both are subscribed", func() error {
+	eventually(t, "both are subscribed", func() error {
 		_, body, err := p.call("GET", "/live/clients", "")
 		if err == nil && strings.Count(string(body), `"subscriptions":[{`) != 2 {
 			err = fmt.Errorf("%s", body)

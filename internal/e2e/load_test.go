@@ -98,7 +98,7 @@ func (l *load) goesOn(t *testing.T) {
 		return len(l.acked)
 	}
 	before := acked()
-	eventually(t, 60*time.Second, "another event is acknowledged", func() error {
+	eventually(t, "another event is acknowledged", func() error {
 		if acked() == before {
 			return errors.New("none was")
 		}
@@ -216,7 +216,7 @@ func (c *census) check(t *testing.T, acked []string) {
 func (c *census) collect(t *testing.T, p *process, some int) {
 	t.Helper()
 	var list []messageInfo
-	eventually(t, 60*time.Second, "every message is published", func() error { // a trigger may be answered before its message is marked as published
+	eventually(t, "every message is published", func() error { // a trigger may be answered before its message is marked as published
 		list = p.messages(t)
 		for _, m := range list {
 			if m.State != "published" {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"github.com/stretchr/testify/require"
@@ -161,7 +160,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for metric, values := range measured {
-		eventually(t, 20*time.Second, metric.Name, func() error {
+		eventually(t, metric.Name, func() error {
 			got := p.samples(t)
 			if sum, ok := got.sum(metric); !ok || sum == 0 && len(values) == 0 {
 				return fmt.Errorf("%s is %v, %v", nameOf(metric), sum, ok)
@@ -193,7 +192,7 @@ func TestMetricsTellOfAMissingTopic(t *testing.T) {
 	require.NoError(t, admin.TopicAdminClient.DeleteTopic(t.Context(), &pubsubpb.DeleteTopicRequest{Topic: topicOf(project)}))
 	p.event(t, "entry1", "one")
 	p.event(t, "entry2", "two")
-	eventually(t, 10*time.Second, "the metrics tell", func() error {
+	eventually(t, "the metrics tell", func() error {
 		got := p.samples(t)
 		backlog, _ := got.sum(meter.Backlog)
 		age, _ := got.sum(meter.BacklogAge)

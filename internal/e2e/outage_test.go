@@ -105,7 +105,7 @@ func TestFirestoreConnectionsBreak(t *testing.T) {
 		time.Sleep(rand.N(200 * time.Millisecond))
 		proxy.setDown(false)
 		acked := []int{l.count(), l2.count()}
-		eventually(t, 30*time.Second, "both acknowledge events again", func() error {
+		eventually(t, "both acknowledge events again", func() error {
 			if now := []int{l.count(), l2.count()}; now[0] == acked[0] || now[1] == acked[1] {
 				return fmt.Errorf("%d are acknowledged, they were %d", now, acked)
 			}
@@ -138,7 +138,7 @@ func TestFirestoreRestarts(t *testing.T) {
 	began := time.Now()
 	saved := export(t, first, project)
 	first.Kill()
-	eventually(t, 40*time.Second, "sources get 503", func() error {
+	eventually(t, "sources get 503", func() error {
 		if l.unavailable.Load() == 0 {
 			return fmt.Errorf("none in %v", time.Since(began))
 		}
@@ -146,7 +146,7 @@ func TestFirestoreRestarts(t *testing.T) {
 	})
 	// A source may have got 503 because of a read. Only when the process is not ready has a
 	// write failed, too.
-	eventually(t, 60*time.Second, "not ready", func() error {
+	eventually(t, "not ready", func() error {
 		resp, body, err := p.call("GET", "/readyz", "")
 		if err != nil {
 			return err
@@ -159,7 +159,7 @@ func TestFirestoreRestarts(t *testing.T) {
 	proxy.setDown(false)
 	p.ready(t)
 	acked := l.count()
-	eventually(t, 30*time.Second, "events are acknowledged again", func() error {
+	eventually(t, "events are acknowledged again", func() error {
 		if l.count() < acked+8 {
 			return fmt.Errorf("only %d", l.count()-acked)
 		}

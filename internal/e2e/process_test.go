@@ -111,7 +111,7 @@ var listening = regexp.MustCompile(`msg=listening addr=(\S+)`)
 // listens waits until the process has logged its address.
 func (p *process) listens(t *testing.T) *process {
 	t.Helper()
-	eventually(t, 30*time.Second, "the process listens", func() error {
+	eventually(t, "the process listens", func() error {
 		found := listening.FindStringSubmatch(p.stderr.String())
 		if found != nil {
 			p.addr, p.base = found[1], "http://"+found[1]
@@ -137,7 +137,7 @@ func start(t *testing.T, o options) *process {
 
 func (p *process) ready(t *testing.T) {
 	t.Helper()
-	eventually(t, 30*time.Second, "/readyz answers 200", func() error {
+	eventually(t, "/readyz answers 200", func() error {
 		return p.expect(200, "GET", "/readyz")
 	})
 }
@@ -147,7 +147,7 @@ func (p *process) restart(t *testing.T) *process {
 	t.Helper()
 	o := p.o
 	o.addr = p.addr
-	eventually(t, 10*time.Second, "the address is free again", func() error { // the sockets of a killed process may stay for a moment
+	eventually(t, "the address is free again", func() error { // the sockets of a killed process may stay for a moment
 		l, err := net.Listen("tcp", o.addr)
 		if err != nil {
 			return err
@@ -210,16 +210,20 @@ func fixedPort(t *testing.T) string {
 	return ""
 }
 
+// patience is how long a test waits for what must come. It is long, so that a slow machine fails
+// no test.
+const patience = 3 * time.Minute
+
 // eventually waits until try returns nil.
-func eventually(t *testing.T, within time.Duration, what string, try func() error) {
+func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(within); ; {
+	for deadline := time.Now().Add(patience); ; {
 		if err = try(); err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			require.FailNow(t, "not in time: "+what, "within %v: %v", within, err)
+			require.FailNow(t, "not in time: "+what, "within %v: %v", patience, err)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -96,7 +96,7 @@ func dialPubSub(t *testing.T, host, project string) *pubsub.Client {
 // receivesAll waits until all these events have arrived.
 func (s *consumer) receivesAll(t *testing.T, contents []string) {
 	t.Helper()
-	eventually(t, 60*time.Second, "the subscription has every event", func() error {
+	eventually(t, "the subscription has every event", func() error {
 		if n := s.census.missing(contents); n > 0 {
 			return fmt.Errorf("%d of %d events have not come", n, len(contents))
 		}

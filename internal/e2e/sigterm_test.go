@@ -43,7 +43,7 @@ func TestTermFinishesRunningRequests(t *testing.T) {
 	conn, answers := slowly(t, p)
 	begin := time.Now()
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	eventually(t, 5*time.Second, "it stops accepting", func() error {
+	eventually(t, "it stops accepting", func() error {
 		c, err := net.DialTimeout("tcp", p.addr, time.Second)
 		if err == nil {
 			_ = c.Close()
@@ -117,7 +117,7 @@ func TestTermWhileSweeping(t *testing.T) {
 	require.Equal(t, 200, backlog)
 	_, err := admin.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: topicOf(project)})
 	require.NoError(t, err)
-	eventually(t, 60*time.Second, "the process's own sweep publishes", func() error {
+	eventually(t, "the process's own sweep publishes", func() error {
 		if s, err := try[serviceStatus](p, "GET", "/status"); err != nil || s.Outbox.Backlog == backlog {
 			return fmt.Errorf("%d wait (%w)", s.Outbox.Backlog, err)
 		}

@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -124,7 +123,7 @@ func startAs(t *testing.T, env []string) string {
 		}
 	})
 	base := "http://127.0.0.1:" + port
-	eventually(t, 60*time.Second, "the service is ready", func() error {
+	eventually(t, "the service is ready", func() error {
 		resp, err := http.Get(base + "/readyz")
 		if err != nil {
 			return err

@@ -42,13 +42,13 @@ func TestAttackDamagedPages(t *testing.T) {
 	p = start(t, options{data: p.o.data})
 	db := filepath.Join(p.o.data, "headgate.db")
 	overwrite(t, db, 16<<10)
-	eventually(t, time.Minute, "an event or a look meets a damaged page", func() error {
+	eventually(t, "an event or a look meets a damaged page", func() error {
 		if p.expect(200, "POST", "/event/entry1") != nil || p.expect(200, "GET", "/pending") != nil {
 			return nil
 		}
 		return errors.New("none did")
 	})
-	eventually(t, time.Minute, "/readyz answers 503", func() error {
+	eventually(t, "/readyz answers 503", func() error {
 		resp, body, err := p.call("GET", "/readyz", "")
 		if err != nil {
 			return err

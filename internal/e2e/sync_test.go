@@ -123,7 +123,7 @@ func (p *process) startSync(t *testing.T, id string) syncRun {
 // ended waits until the latest run has ended, and requires that it succeeded.
 func (p *process) ended(t *testing.T, id string) (run syncRun) {
 	t.Helper()
-	eventually(t, 90*time.Second, "the run ends", func() error {
+	eventually(t, "the run ends", func() error {
 		list, err := try[struct{ Runs []syncRun }](p, "GET", "/sync/"+id+"/runs?limit=1")
 		if err != nil {
 			return err
@@ -177,7 +177,7 @@ func TestSyncResumesAfterKill9(t *testing.T) {
 	p.define(t, readingsOf("wells", "wells.csv", ""))
 	first := p.startSync(t, "wells")
 	for range 2 {
-		eventually(t, time.Minute, "the run gets on", func() error {
+		eventually(t, "the run gets on", func() error {
 			run, err := try[syncRun](p, "GET", "/sync/wells/runs/"+first.ID)
 			if err == nil && run.State == "pending" || err == nil && run.Counts.Read == 0 {
 				err = fmt.Errorf("it has not begun")
@@ -207,7 +207,7 @@ func TestSyncResumesAfterTerm(t *testing.T) {
 	p := start(t, options{data: data, env: []string{"CONFIG=" + service("term", "p")}})
 	p.define(t, readingsOf("wells", "wells.csv", ""))
 	first := p.startSync(t, "wells")
-	eventually(t, time.Minute, "the run gets on", func() error {
+	eventually(t, "the run gets on", func() error {
 		run, err := try[syncRun](p, "GET", "/sync/wells/runs/"+first.ID)
 		if err == nil && run.Counts.Read == 0 {
 			err = fmt.Errorf("it has not begun")
@@ -237,7 +237,7 @@ func TestGateRunsSync(t *testing.T) {
 			require.Nil(t, p.event(t, "entry1", "x").Triggered)
 			id := p.event(t, "entry2", fmt.Sprint("y", round)).Triggered
 			require.NotNil(t, id)
-			eventually(t, 30*time.Second, "the message's run ends", func() error {
+			eventually(t, "the message's run ends", func() error {
 				list, err := try[struct{ Runs []syncRun }](p, "GET", "/sync/wells/runs")
 				if err != nil {
 					return err
@@ -279,7 +279,7 @@ func TestTwoProcessesShareSyncs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 409, resp.StatusCode, "%s", body)
 	require.Equal(t, "/sync/wells/runs/"+first.ID, resp.Header.Get("Location"))
-	eventually(t, time.Minute, "the run gets on", func() error {
+	eventually(t, "the run gets on", func() error {
 		run, err := try[syncRun](b, "GET", "/sync/wells/runs/"+first.ID)
 		if err == nil && run.Counts.Read == 0 {
 			err = fmt.Errorf("it has not begun")
@@ -287,7 +287,7 @@ func TestTwoProcessesShareSyncs(t *testing.T) {
 		return err
 	})
 	a.kill9()
-	eventually(t, time.Minute, "the other takes over", func() error {
+	eventually(t, "the other takes over", func() error {
 		if err := b.expect(200, "POST", "/sync/due"); err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ func oneTrace(t *testing.T, env []string, topic string, s *consumer) {
 								deliver webhook
 									POST
 `
-	eventually(t, 30*time.Second, "the trace is whole", func() error {
+	eventually(t, "the trace is whole", func() error {
 		b := treeOf(spans, traceB)
 		run := b.leads(callerB, path+"\t\t\t\t\t\tsync run\n"+changes)
 		if run != nil { // the gate starts the sync, too, and may be faster than the bus
@@ -170,7 +170,7 @@ func oneTrace(t *testing.T, env []string, topic string, s *consumer) {
 		return
 	}
 	var attributes map[string]string
-	eventually(t, 20*time.Second, "the message comes", func() error {
+	eventually(t, "the message comes", func() error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if attributes = s.attributes[*id]; attributes == nil {
@@ -245,7 +245,7 @@ func TestTraceSurvivesKill(t *testing.T) {
 	p = p.restart(t).listens(t)
 	p.ready(t)
 	var second http.Header
-	eventually(t, 90*time.Second, "the next process sends the message", func() error {
+	eventually(t, "the next process sends the message", func() error {
 		if err := p.expect(http.StatusOK, "POST", "/sweep"); err != nil {
 			return err
 		}
@@ -259,7 +259,7 @@ func TestTraceSurvivesKill(t *testing.T) {
 	hop := trace.Parse(second.Get("Traceparent"))
 	require.Equal(t, traceB, hop.TraceID())
 	require.Equal(t, first.Get("Ce-Id"), second.Get("Ce-Id"))
-	eventually(t, 30*time.Second, "the spans of the next process are there", func() error {
+	eventually(t, "the spans of the next process are there", func() error {
 		b := treeOf(spans, traceB)
 		if len(b.of["publish message"]) == 0 || b.byID[hop.SpanID()] == nil {
 			return fmt.Errorf("there are %d", len(b.byID))

@@ -34,7 +34,7 @@ func TestWindowsAgainstWhatIsObvious(t *testing.T) {
 	t.Run("firestore", func(t *testing.T) {
 		t.Parallel()
 		_, project := emulator.Firestore(t)
-		st, err := firestorestore.Open(t.Context(), firestorestore.Options{Project: project})
+		st, err := firestorestore.Open(t.Context(), firestorestore.Options{Project: project, CallTimeout: time.Minute})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = st.Close() })
 		for seed := range 5 {

@@ -110,7 +110,7 @@ func TestOnAMachineAnExporterRuns(t *testing.T) {
 	call, log := serve(t, hosting.Machine, true)
 	call("POST", "/event/a")
 	call("POST", "/event/b")
-	require.Eventually(t, func() bool { return r.Metric("headgate.messages") != nil && r.Metric("headgate.endpoint.need") != nil }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return r.Metric("headgate.messages") != nil && r.Metric("headgate.endpoint.need") != nil }, time.Minute, 5*time.Millisecond)
 	require.EqualValues(t, 1, r.Value(t, "headgate.messages", map[string]string{"headgate.completion": "complete"}))
 	require.Empty(t, log.measured(t))
 }

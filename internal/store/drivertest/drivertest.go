@@ -5,6 +5,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,7 +39,7 @@ func Memory(testing.TB) *memorystore.Store { return memorystore.New(memorystore.
 func Firestore(t testing.TB) *firestorestore.Store {
 	t.Helper()
 	_, project := emulator.Firestore(t)
-	s, err := firestorestore.Open(context.Background(), firestorestore.Options{Project: project})
+	s, err := firestorestore.Open(context.Background(), firestorestore.Options{Project: project, CallTimeout: time.Minute})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s

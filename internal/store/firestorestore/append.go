@@ -70,7 +70,7 @@ type adding struct {
 
 // Append implements [store.Store].
 func (s *Store) Append(ctx context.Context, events []store.Append) []store.AppendResult {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	results := make([]store.AppendResult, len(events))
 	type name struct{ service, id string }
@@ -328,7 +328,7 @@ func (s *Store) payload(ctx context.Context, ref *firestore.DocumentRef, d event
 
 // Events implements [store.Store].
 func (s *Store) Events(ctx context.Context, service string, members []store.Member) ([]event.Event, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	out := make([]event.Event, len(members))
 	moved, err := s.readEvents(ctx, service, members, out, all(len(members)), func(m store.Member) string { return m.ID })

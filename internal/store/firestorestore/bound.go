@@ -87,7 +87,7 @@ func (s *Store) silent(ctx context.Context, ep store.Endpoint, after time.Time) 
 	if s.latest.get(ref.ID) > after.UnixMicro() {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	d, err := ref.Get(ctx)
 	if notFound(err) {

@@ -215,7 +215,7 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 	if !s.take(b, taken) {
 		return false, store.ErrConflict
 	}
-	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	_, err = b.Commit(bounded)
 	s.wrote(err)
@@ -224,7 +224,7 @@ func (s *Store) tryClaim(ctx context.Context, c store.Claim, doc claimDoc, taken
 	}
 	// The commit may have succeeded all the same: the client may have repeated one whose
 	// answer was lost, or the caller's time may have ended. The claim's owner tells.
-	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterTimeout)
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout/2)
 	defer cancel()
 	d, lookErr := ref.Get(look)
 	if lookErr != nil {
@@ -262,7 +262,7 @@ func (s *Store) ClaimByEventID(ctx context.Context, service, eventID string) (st
 	if !utf8.ValidString(eventID) { // gRPC cannot carry it, and the client would retry until its deadline
 		return store.Claim{}, store.ErrNotFound
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	docs, err := byEventID.on(s.messages(service), eventID).Limit(1).Documents(ctx).GetAll()
 	if err != nil {

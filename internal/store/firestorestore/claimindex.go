@@ -92,7 +92,7 @@ func index(page store.Page) (by shape, prefix []byte, keep func(store.ClaimInfo)
 // Claims implements [store.Store]. It reads on until the page is full, because some of the
 // claims that it reads may not meet the page's other conditions.
 func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]store.ClaimInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	by, prefix, keep := index(page)
 	all, beyond := inPrefix(by, s.messages(service), prefix).Select(infoFields...), "<"
@@ -131,7 +131,7 @@ func (s *Store) Claims(ctx context.Context, service string, page store.Page) ([]
 
 // Backlog implements [store.Store]. It costs one billed read per thousand claims.
 func (s *Store) Backlog(ctx context.Context, service string) (n int, oldest time.Time, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	prefix := statePrefix(store.Claimed)
 	q := inPrefix(byState, s.messages(service), prefix)

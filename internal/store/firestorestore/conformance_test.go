@@ -21,7 +21,7 @@ import (
 
 func openStore(t testing.TB, project string, opts ...option.ClientOption) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), Options{Project: project, ClientOptions: opts})
+	s, err := Open(t.Context(), Options{Project: project, ClientOptions: opts, CallTimeout: time.Minute})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s

@@ -88,7 +88,7 @@ func (s *Store) Commit(ctx context.Context, writes []store.Write) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	at, err := s.commitDocs(ctx, bounded, c)
 	if err != nil {
@@ -219,7 +219,7 @@ func (s *Store) landed(ctx context.Context, c *docCommit) (at time.Time, ours bo
 	if len(c.written) == 0 {
 		return time.Time{}, false, nil
 	}
-	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterTimeout)
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout/2)
 	defer cancel()
 	snaps, err := s.client.GetAll(look, c.written[:min(lookAt, len(c.written))])
 	if err != nil {
@@ -266,7 +266,7 @@ func (s *Store) Get(ctx context.Context, collection store.Collection, ids []stri
 	if len(ids) == 0 || ctx.Err() != nil {
 		return out, ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(4)

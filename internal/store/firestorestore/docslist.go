@@ -21,7 +21,7 @@ func (s *Store) List(ctx context.Context, l store.Listing) ([]store.Doc, error) 
 	if len(l.After.ID) > maxIDBytes {
 		return nil, fault.New(fault.Invalid, "the position to list from has %d bytes, and %d is the most", len(l.After.ID), maxIDBytes)
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if l.Descending && !l.ByOrder {
 		docs, err := s.listDown(ctx, col, l)
@@ -144,7 +144,7 @@ func (s *Store) CountDocs(ctx context.Context, collection store.Collection, limi
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	n, err := countQuery(ctx, col.Limit(limit))
 	if err != nil {

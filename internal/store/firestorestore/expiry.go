@@ -18,7 +18,7 @@ const namesAtOnce = 30
 // Now implements [store.Store]. It reads a document that does not exist, because every
 // answer has the time of the read.
 func (s *Store) Now(ctx context.Context) (time.Time, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	d, err := s.client.Collection(colServices).Doc("-now").Get(ctx)
 	if err != nil && !notFound(err) {
@@ -46,7 +46,7 @@ func (s *Store) Keep(ctx context.Context, service string, members []store.Member
 	if len(members) == 0 {
 		return ctx.Err()
 	}
-	looking, cancel := context.WithTimeout(ctx, callTimeout)
+	looking, cancel := context.WithTimeout(ctx, s.timeout)
 	found, err := s.keptOf(looking, service, members[:1])
 	cancel()
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Store) Keep(ctx context.Context, service string, members []store.Member
 
 // postpone postpones the expiry of at most namesAtOnce events, in one commit.
 func (s *Store) postpone(ctx context.Context, service string, members []store.Member, until time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for range rounds {
 		found, err := s.keptOf(ctx, service, members)

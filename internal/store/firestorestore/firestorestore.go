@@ -36,6 +36,7 @@
 package firestorestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,10 +55,8 @@ import (
 )
 
 const (
-	// callTimeout bounds every call, even if its context allows more.
+	// callTimeout bounds every call, even if its context allows more. Options may set another.
 	callTimeout = 10 * time.Second
-	// afterTimeout bounds the read that finds out the outcome of a failed commit.
-	afterTimeout = 5 * time.Second
 	// claimLimit is the largest number of pointers in a claim. Its commit, some 200 bytes a
 	// pointer, stays under the 4 MiB that the emulator takes (production: 10 MiB).
 	claimLimit = 10_000
@@ -68,11 +67,15 @@ type Options struct {
 	Project       string
 	Database      string // "" is (default)
 	ClientOptions []option.ClientOption
+	// CallTimeout bounds every call. Zero is ten seconds, in which Firestore answers. An emulator
+	// on a busy machine may need more.
+	CallTimeout time.Duration
 }
 
 // Store is a store.Store.
 type Store struct {
 	client         *firestore.Client
+	timeout        time.Duration // of every call; half of it for the read that finds out the outcome of a failed commit
 	latest         bounds
 	maxCommitBytes int
 	wall           func() time.Time
@@ -96,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{client: c, maxCommitBytes: maxDocCommitBytes, wall: time.Now, probeID: "probe-" + event.RandomID()}
+	s := &Store{client: c, timeout: cmp.Or(o.CallTimeout, callTimeout), maxCommitBytes: maxDocCommitBytes, wall: time.Now, probeID: "probe-" + event.RandomID()}
 	s.purger.every, s.purger.owners, s.purger.next = purgeEvery, purgeOwners, make(map[string]string)
 	s.purger.policy = make(map[string]bool)
 	s.writes.Fresh, s.writes.Retry, s.writes.Now = freshWrite, retryWrite, s.wall

@@ -11,7 +11,7 @@ import (
 
 // Due implements [store.Store].
 func (s *Store) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	q := byDue.on(s.messages(service))
 	infos, err := readDue(ctx, service, q.Where("nextAttemptAt", "<=", now).Limit(limit))
@@ -78,7 +78,7 @@ func (s *Store) Settle(ctx context.Context, service, id string, o store.Outcome)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	_, err = s.claimRef(service, id).Update(ctx, updates)
 	s.wrote(err)
@@ -135,7 +135,7 @@ func orDelete(t time.Time) any {
 // change updates a claim on the condition that it is unchanged since decide saw it. If it
 // changed, decide is called again. decide returns no updates if there is nothing to do.
 func (s *Store) change(ctx context.Context, service, id string, decide func(claimDoc) ([]firestore.Update, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	ref := s.claimRef(service, id)
 	for range rounds {

@@ -63,7 +63,7 @@ func (s *Store) Gather(ctx context.Context, c store.Claim, p store.Part) error {
 	if err := s.addMark(b, p.Mark); err != nil {
 		return err
 	}
-	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	_, err = b.Commit(bounded)
 	s.wrote(err)
@@ -99,7 +99,7 @@ func (s *Store) addMark(b *firestore.WriteBatch, mark store.Taken) error {
 // ownsPart reports whether the attempt with that owner has stored the part, although its
 // commit failed: the client may have repeated one whose answer was lost.
 func (s *Store) ownsPart(ctx context.Context, part *firestore.DocumentRef, owner string) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout/2)
 	defer cancel()
 	got, err := readPart(ctx, part)
 	return err == nil && owner != "" && got.Owner == owner
@@ -125,7 +125,7 @@ func readPart(ctx context.Context, part *firestore.DocumentRef) (body partJSON, 
 
 // Members implements [store.Parts].
 func (s *Store) Members(ctx context.Context, service, id string, num int) ([][]store.Member, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	body, err := readPart(ctx, claimPart(s.claimRef(service, id), num))
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *Store) Members(ctx context.Context, service, id string, num int) ([][]s
 
 // ClaimByID implements [store.Parts].
 func (s *Store) ClaimByID(ctx context.Context, service, id string) (store.Claim, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	d, err := s.claimRef(service, id).Get(ctx)
 	if notFound(err) {
@@ -156,7 +156,7 @@ func (s *Store) ClaimByID(ctx context.Context, service, id string) (store.Claim,
 
 // Gatherings implements [store.Parts].
 func (s *Store) Gatherings(ctx context.Context, service string, limit int) ([]store.ClaimInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	docs, err := inPrefix(byState, s.messages(service), statePrefix(store.Gathering)).
 		Select(infoFields...).Limit(limit).Documents(ctx).GetAll()
@@ -178,7 +178,7 @@ func (s *Store) expireParts(ctx context.Context, claim *firestore.DocumentRef, n
 		for _, i := range group {
 			b.Update(claimPart(claim, i), []firestore.Update{{Path: "expireAt", Value: at}})
 		}
-		bounded, cancel := context.WithTimeout(ctx, callTimeout)
+		bounded, cancel := context.WithTimeout(ctx, s.timeout)
 		_, err := b.Commit(bounded)
 		cancel()
 		if err != nil {

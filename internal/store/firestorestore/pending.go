@@ -26,7 +26,7 @@ func (s *Store) Pending(ctx context.Context, ep store.Endpoint, after time.Time,
 // Stale implements [store.Store]. It reads one shard after the other, and stops at limit:
 // every document is billed, and the contract leaves open which pointers are returned.
 func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, limit int) ([]store.Pointer, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var stale []store.Pointer
 	for _, col := range s.shards(ep) {
@@ -49,7 +49,7 @@ func (s *Store) Stale(ctx context.Context, ep store.Endpoint, upTo time.Time, li
 // pointers reads every shard, and returns the merged pointers in order, at most limit unless
 // that is 0.
 func (s *Store) pointers(ctx context.Context, ep store.Endpoint, sh shape, limit int, where func(firestore.Query) firestore.Query) ([]store.Pointer, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	one := func(ctx context.Context, col *firestore.CollectionRef) ([]store.Pointer, error) {
 		q := where(sh.on(col))
@@ -107,7 +107,7 @@ func (s *Store) Count(ctx context.Context, ep store.Endpoint, after time.Time, l
 	if silent, err := s.silent(ctx, ep, after); silent || err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	total := 0
 	for _, col := range s.shards(ep) {
@@ -208,7 +208,7 @@ func (s *Store) discard(ctx context.Context, removals []removal) (n int, err err
 // discardGroup deletes the documents in one commit. If it is refused because the condition of
 // some no longer holds, it tries again with the rest.
 func (s *Store) discardGroup(ctx context.Context, removals []removal) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	for range rounds {
 		if len(removals) == 0 {

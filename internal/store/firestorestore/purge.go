@@ -48,7 +48,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error
 	if s.wall().Sub(p.idle) < p.every {
 		return 0, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	total := 0
 	for _, in := range [][]string{{colServices, colEvents, colMessages}, {colScopes, colDocs}} {

@@ -56,7 +56,7 @@ func (s *Store) EventsBetween(ctx context.Context, service string, in store.Span
 		}
 		from = append(position, 0) // the smallest bytes after it
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	each := min(limit, limit/receiptBuckets+limit/(4*receiptBuckets)+4) // a little more than the share of a bucket
 	read := make([][]store.Stored, receiptBuckets)

@@ -38,7 +38,7 @@ func (s *Store) WaitingOf(ctx context.Context, ep store.Endpoint, key string, in
 	if slots {
 		queries = append(queries, names.slots())
 	}
-	ws, err := waitingFrom(ctx, queries, limit, func(w store.Waiting) bool {
+	ws, err := s.waitingFrom(ctx, queries, limit, func(w store.Waiting) bool {
 		at := w.At.UnixMicro()
 		return span.from <= at && at < span.to
 	})
@@ -75,7 +75,7 @@ func (s *Store) WaitingUpTo(ctx context.Context, ep store.Endpoint, upTo time.Ti
 		}
 		queries[i] = q
 	}
-	ws, err := waitingFrom(ctx, queries, limit, func(store.Waiting) bool { return true })
+	ws, err := s.waitingFrom(ctx, queries, limit, func(store.Waiting) bool { return true })
 	if err != nil {
 		return nil, failed("read what waits", err)
 	}
@@ -84,8 +84,8 @@ func (s *Store) WaitingUpTo(ctx context.Context, ep store.Endpoint, upTo time.Ti
 
 // waitingFrom runs the queries, and merges the pointers that keep accepts in order, at most
 // limit unless that is 0.
-func waitingFrom(ctx context.Context, queries []firestore.Query, limit int, keep func(store.Waiting) bool) ([]store.Waiting, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+func (s *Store) waitingFrom(ctx context.Context, queries []firestore.Query, limit int, keep func(store.Waiting) bool) ([]store.Waiting, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	read := make([][]store.Waiting, len(queries))
 	eg, ctx := errgroup.WithContext(ctx)
@@ -120,7 +120,7 @@ func waitingFrom(ctx context.Context, queries []firestore.Query, limit int, keep
 
 // CountWaiting implements [store.Windows]. It costs one billed read per thousand pointers.
 func (s *Store) CountWaiting(ctx context.Context, ep store.Endpoint, limit int) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	total := 0
 	for _, col := range s.waitingSet(ep) {
