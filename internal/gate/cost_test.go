@@ -31,6 +31,11 @@ func (s *tallyStore) Pending(ctx context.Context, ep store.Endpoint, after time.
 	return s.Store.Pending(ctx, ep, after, limit)
 }
 
+func (s *tallyStore) WaitingUpTo(ctx context.Context, ep store.Endpoint, upTo time.Time, after *store.Cursor, limit int) ([]store.Waiting, error) {
+	s.count("waiting")
+	return s.Store.WaitingUpTo(ctx, ep, upTo, after, limit)
+}
+
 func (s *tallyStore) Due(ctx context.Context, service string, now, beyond time.Time, limit int) ([]store.ClaimInfo, error) {
 	s.count("due")
 	return s.Store.Due(ctx, service, now, beyond, limit)

@@ -136,6 +136,7 @@ type Gate struct {
 	outbox        *occurrence.Outbox
 	tracer        *trace.Tracer
 	meter         *meter.Meter
+	gauged        gaugedSets
 
 	timers   timers
 	left     leftovers

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -67,8 +68,22 @@ func (g *Gate) countLost(err error) {
 // gaugedMost bounds the events of an endpoint of which the gauges find the windows.
 const gaugedMost = 1000
 
+// gaugedKept is how long the gauges of windows by key are used again, for each hundred events that
+// were read for them: a store that bills each read would otherwise make frequent scrapes dear.
+const gaugedKept = 10 * time.Second
+
+// gaugedSets are the gauges of the windows by key, as they were read last.
+type gaugedSets struct {
+	mu      sync.Mutex
+	until   time.Duration // by time.Ran: they are used before that
+	have    []int
+	windows int
+	oldest  time.Time
+}
+
 // Gauges reads the gauges of the service: see [meter.Gauges]. Where windows are set apart by
-// key, it reads up to gaugedMost events of each endpoint for the number of windows.
+// key, it reads up to gaugedMost events of each endpoint for the number of windows, and after
+// many of them not again for a while.
 func (g *Gate) Gauges(ctx context.Context, want func(*meter.Metric) bool, set meter.Set) error {
 	var eg errgroup.Group
 	if want(meter.Backlog) {
@@ -101,7 +116,7 @@ func (g *Gate) age(then time.Time) float64 {
 func (g *Gate) gaugeWindows(ctx context.Context, set meter.Set) error {
 	read := g.plainSets
 	if g.rules.byKey {
-		read = g.keySets
+		read = g.keptSets
 	}
 	have, windows, oldest, err := read(ctx)
 	if err != nil {
@@ -131,20 +146,36 @@ func (g *Gate) plainSets(ctx context.Context) (have []int, windows int, oldest t
 	return have, windows, oldest, nil
 }
 
-// keySets returns what waits under all keys.
-func (g *Gate) keySets(ctx context.Context) (have []int, windows int, oldest time.Time, err error) {
+// keptSets returns what waits under all keys, or waited when it was read last.
+func (g *Gate) keptSets(ctx context.Context) (have []int, windows int, oldest time.Time, err error) {
+	k := &g.gauged
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if g.time.Ran() >= k.until {
+		var read int
+		if k.have, k.windows, k.oldest, read, err = g.keySets(ctx); err != nil {
+			return nil, 0, oldest, err
+		}
+		k.until = g.time.Ran() + time.Duration(read/100)*gaugedKept
+	}
+	return k.have, k.windows, k.oldest, nil
+}
+
+// keySets returns what waits under all keys, and how many events it has read.
+func (g *Gate) keySets(ctx context.Context) (have []int, windows int, oldest time.Time, read int, err error) {
 	have = make([]int, len(g.endpoints))
 	scopes := make(map[scope]bool)
 	for i, ep := range g.endpoints {
 		var page []event.Waiting
 		if page, err = g.store.WaitingUpTo(ctx, ep, time.Time{}, nil, gaugedMost); err != nil {
-			return nil, 0, oldest, err
+			return nil, 0, oldest, read, err
 		}
+		read += len(page)
 		full := len(page) == gaugedMost
 		page, _ = unmarkedWaiting(page)
 		if have[i] = len(page); full {
 			if have[i], err = g.store.CountWaiting(ctx, ep, countedMost); err != nil {
-				return nil, 0, oldest, err
+				return nil, 0, oldest, read, err
 			}
 		}
 		for _, w := range page {
@@ -152,7 +183,7 @@ func (g *Gate) keySets(ctx context.Context) (have []int, windows int, oldest tim
 			oldest = earlier(oldest, w.ReceivedAt)
 		}
 	}
-	return have, min(len(scopes), gaugedMost), oldest, nil
+	return have, min(len(scopes), gaugedMost), oldest, read, nil
 }
 
 // earlier returns the earlier of two times, of which the zero one is none.

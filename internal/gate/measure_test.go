@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -114,5 +115,42 @@ func TestGaugesOfManyKeys(t *testing.T) {
 		require.NoError(t, i.Gauges(t.Context(), func(g *meter.Metric) bool { return g.Logged }, g.Set))
 		require.Zero(t, g.Times(meter.Have, "s", "a"), "what is not wanted is not read")
 		require.EqualValues(t, 1, g.Times(meter.Backlog, "s"))
+	})
+}
+
+// Whoever asks for the gauges all the time does not have the store read all windows each time.
+func TestTheCostOfGauges(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		w.configured(`"observationPeriod":600`, twoEndpoints, `,"correlation":{"key":"event.body.k"}`)
+		counting := &tallyStore{Store: w.store.Store, n: map[string]int{}}
+		w.store.Store = counting
+		i := w.instance(0)
+		reads := func() (calls int, have float64) {
+			before, g := counting.n["waiting"], new(metertest.Recorder)
+			require.NoError(t, i.Gauges(t.Context(), everyGauge, g.Set))
+			return counting.n["waiting"] - before, g.Sum(meter.Have, "s", "a")
+		}
+		var events []gate.Incoming
+		for k := range 250 {
+			events = append(events, gate.Incoming{EventKey: "a", Meta: event.Meta{Method: "POST"}, Content: fmt.Appendf(nil, `{"k":%d}`, k)})
+		}
+		_, err := i.Ingest(t.Context(), events[:99]...)
+		require.NoError(t, err)
+		for range 3 {
+			calls, have := reads()
+			require.Equal(t, 2, calls, "few events are read each time")
+			require.EqualValues(t, 99, have)
+		}
+		_, err = i.Ingest(t.Context(), events[99:]...)
+		require.NoError(t, err)
+		for again := range 3 {
+			calls, have := reads()
+			require.Equal(t, again == 0, calls > 0, "250 events are read once in 20 seconds")
+			require.EqualValues(t, 250, have)
+		}
+		w.pass(20 * time.Second)
+		calls, _ := reads()
+		require.Equal(t, 2, calls)
 	})
 }
