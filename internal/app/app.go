@@ -250,7 +250,9 @@ func (o *Options) steady() {
 		began := time.Now()
 		o.Mono = func() time.Duration { return time.Since(began) }
 	}
-	longest := time.Duration(0) // the gates ask the clock themselves
+	// The gates tell the clock themselves. The audit is kept for much longer, and left out: after a
+	// start in 1970 nothing would be deleted for that time.
+	longest := time.Duration(0)
 	if o.Config.Echo != nil || len(o.Config.Hooks) > 0 {
 		longest = outgoing.KeptFor
 	}

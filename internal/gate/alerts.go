@@ -38,6 +38,9 @@ type alerts struct {
 	asked     time.Time  // when expected was computed
 }
 
+// alertsKept is the least time for which an alert is kept.
+const alertsKept = 7 * 24 * time.Hour
+
 // newOutbox returns the outbox of the service's alerts. senders reach the endpoints of the
 // configuration, in its order.
 func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
@@ -46,7 +49,7 @@ func (g *Gate) newOutbox(senders []target.Sender) *alert.Outbox {
 	}
 	o := &alert.Outbox{
 		Docs: g.docs, Service: g.svc.ServiceName, Source: g.source(), Log: g.log, Now: g.clock, Tracer: g.tracer,
-		Expire:  func() time.Time { return whole(g.time.After(max(g.retention(), 7*24*time.Hour))) },
+		Expire:  func() time.Time { return whole(g.time.After(max(g.retention(), alertsKept))) },
 		Changed: func() { g.changed() },
 	}
 	if a := g.svc.Alerts; a != nil && a.Topic != "" {

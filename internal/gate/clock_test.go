@@ -82,6 +82,23 @@ func TestAttackClockWrongAtStart(t *testing.T) {
 	}
 }
 
+// A process that has stored nothing yet keeps what an earlier one has stored, even if its clock
+// is ahead for hours.
+func TestAttackClockAheadAfterARestart(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(w *world) {
+		i := w.instance(0)
+		i.send("a", "")
+		first := i.send("b", "")
+		i.send("a", "waits")
+		i.restart()
+		i.set = 24*time.Hour + time.Minute
+		w.pass(time.Hour, i)
+		require.NoError(w, i.WriteMessage(context.Background(), first, io.Discard, func(int) {}), "no message is purged")
+		w.check()
+	})
+}
+
 // A machine that starts with a clock far in the past, which is corrected soon after, still
 // recognises retries as duplicates.
 func TestAttackClockNamesAreKeptByASlowStart(t *testing.T) {

@@ -204,6 +204,7 @@ func New(svc config.Service, o Options) *Gate {
 	if g.rules, err = compile(svc); err != nil {
 		panic("gate: the configuration was not validated: " + err.Error())
 	}
+	g.time.Keeps(g.longestKept())
 	if g.many, _ = o.Store.(store.ManyWindows); g.alone || g.timers.timer != nil || svc.AsyncEventTrigger { // a look at one key sets its timer
 		g.many = nil
 	}
@@ -282,6 +283,11 @@ func (g *Gate) remember() time.Duration { return max(memory, g.rules.longest()) 
 // events were published, and they would be published again if it expired before them.
 func (g *Gate) retention() time.Duration {
 	return max(time.Duration(g.svc.RetentionDays)*24*time.Hour, g.rules.longest())
+}
+
+// longestKept returns the longest time for which events, messages and alerts are kept.
+func (g *Gate) longestKept() time.Duration {
+	return max(g.retention()+max(g.remember(), keepFor)+24*time.Hour, alertsKept)
 }
 
 // contentURL returns the URL at which the whole message of an eventID can be read.

@@ -81,8 +81,8 @@ type Options struct {
 	// Slept returns how long the machine has slept, for a Mono that stands still then.
 	// It is called when the two clocks differ. nil: Mono counts sleep.
 	Slept func() time.Duration
-	// Longest is the longest time for which data is kept whose expiry does not come
-	// from [Steady.After].
+	// Longest is the longest time for which data is kept, as far as [Steady.Keeps] and
+	// [Steady.After] do not say it.
 	Longest time.Duration
 }
 
@@ -188,6 +188,14 @@ func (s *Steady) afterAt(at time.Duration, latest time.Time, d time.Duration) ti
 		}
 	}
 	return latest.Add(d)
+}
+
+// Keeps says that data is kept for d, of which this process may not have stored any yet: an earlier
+// one may have. [Steady.After] says the same of its own data.
+func (s *Steady) Keeps(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.longest = max(s.longest, d)
 }
 
 // Settled returns the time up to which expired data may be deleted. Data whose expiry

@@ -95,7 +95,7 @@ func TestSettledNeedsAGrace(t *testing.T) {
 	m.run(s, clock.Hold+clock.Grace-10*time.Second)
 	require.False(t, settled())
 	m.run(s, 30*time.Second)
-	s.After(24 * time.Hour)
+	s.Keeps(24 * time.Hour) // as After does
 	upTo, ok := s.Settled()
 	require.True(t, ok)
 	require.Equal(t, m.truth(), upTo, "data from before the jump is kept for its whole time")
