@@ -112,7 +112,7 @@ var taken = map[string]string{
 	"GOOGLE_CLOUD_QUOTA_PROJECT": system, "GOOGLE_CLOUD_UNIVERSE_DOMAIN": system, "GOOGLE_SDK_GO_LOGGING_LEVEL": system,
 }
 
-// takenPrefixes are what the names of more such variables begin with.
+// takenPrefixes begin the names of more such variables.
 var takenPrefixes = []struct{ prefix, by string }{
 	{"X_GOOGLE_", platform}, {"CLOUD_RUN_", platform}, {"OTEL_", setting},
 	{"BASH_", system}, {"LD_", system}, {"GLIBC_", system}, {"MALLOC_", system}, {"LC_", system}, {"CLOUDSDK_", system}, {"GRPC_", system},

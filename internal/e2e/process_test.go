@@ -210,8 +210,8 @@ func fixedPort(t *testing.T) string {
 	return ""
 }
 
-// patience is how long a test waits for what must come. It is long, so that a slow machine fails
-// no test.
+// patience bounds the time that a test waits for what must come. It is long, so that a slow machine
+// fails no test.
 const patience = 3 * time.Minute
 
 // eventually waits until try returns nil.

@@ -68,8 +68,8 @@ func (g *Gate) countLost(err error) {
 // gaugedMost bounds the events of an endpoint of which the gauges find the windows.
 const gaugedMost = 1000
 
-// gaugedKept is how long the gauges of windows by key are used again, for each hundred events that
-// were read for them: a store that bills each read would otherwise make frequent scrapes dear.
+// For gaugedKept, times the hundreds of events that were read for them, the gauges of windows by key
+// are used again: a store that bills each read would otherwise make frequent scrapes dear.
 const gaugedKept = 10 * time.Second
 
 // gaugedSets are the gauges of the windows by key, as they were read last.

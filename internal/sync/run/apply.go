@@ -37,7 +37,7 @@ func (p *puller) apply(ctx context.Context, m *mapped) error {
 	}
 }
 
-// decided is what a page comes to, before it is committed.
+// decided has the results of a page's rows, which one commit is to make true.
 type decided struct {
 	writes  []store.Write
 	changed []occurrence.Changed
