@@ -121,14 +121,15 @@ var layers = map[string][]string{
 	"examples/live":                        {"live"},
 	"functions/cloudfunctions":             {"functions", "internal/app", "internal/platform/launch", "internal/platform/obs"},
 	"internal/platform/launch":             {"config", "internal/app", "internal/platform/bucket", "internal/platform/fault", "internal/sync/definition", "internal/gate", "internal/gate/cloudtimer", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/platform/budget", "internal/platform/hosting", "internal/platform/outbound", "internal/platform/secret", "internal/store/firestorestore", "internal/store/sqlitestore", "internal/sync/source", "internal/sync/source/apisource", "internal/sync/source/csvsource", "internal/sync/source/datacollect", "internal/sync/source/mywell", "internal/sync/source/sqlsource", "internal/platform/googletoken", "internal/doctor", "internal/doctor/googleprobe", "internal/store/memorystore", "internal/platform/telemetry", "internal/platform/obs", "internal/platform/trace", "internal/platform/shell"},
-	"internal/bench":                       {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store", "internal/store/firestorestore", "internal/store/sqlitestore", "live", "internal/record/entity"},
+	"internal/bench":                       {"config", "functions", "internal/app", "internal/bus", "internal/bus/localbus", "internal/bus/pubsubbus", "internal/docpart", "internal/emulator", "internal/event", "internal/platform/budget", "internal/platform/hosting", "internal/platform/launch", "internal/store", "internal/store/firestorestore", "internal/store/sqlitestore", "live", "internal/record/entity"},
 	"internal/simulation":                  {"config", "internal/bus", "internal/event", "internal/gate", "internal/platform/clock", "internal/platform/fault", "internal/store", "internal/store/memorystore"},
 	"internal/cost":                        {"config"},
 	"internal/contention":                  {},
 	"internal/e2e":                         {},
 	"internal/release":                     {},
 	"internal/deploy/deploytest":           {"config", "internal/deploy"},
-	"internal/doctest":                     {},
+	"internal/docpart":                     {},
+	"internal/doctest":                     {"internal/docpart"},
 	"internal/emulator":                    {},
 	"internal/bus/bustest":                 {"internal/bus"},
 	"internal/store/drivertest":            {"internal/emulator", "internal/store", "internal/store/firestorestore", "internal/store/memorystore", "internal/store/sqlitestore"},
@@ -236,7 +237,7 @@ func checkImport(t *testing.T, path, pkg, name string) {
 	if ours, ok := strings.CutPrefix(name, module); ok {
 		require.Contains(t, layers[pkg], ours, "%s imports %s", path, ours)
 		last := ours[strings.LastIndex(ours, "/")+1:]
-		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "deploytest" || last == "otlptest" || last == "metertest" || last == "tracetest" || last == "emulator" || last == "doctest") {
+		if pkg != "internal/bench" && !strings.HasSuffix(pkg, "test") && (last == "storetest" || last == "bustest" || last == "sourcetest" || last == "fencetest" || last == "drivertest" || last == "deploytest" || last == "otlptest" || last == "metertest" || last == "tracetest" || last == "emulator" || last == "doctest" || last == "docpart") {
 			require.Failf(t, "test package", "%s imports %s outside a test", path, ours)
 		}
 		return

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+
+	"github.com/headgate/headgate/internal/docpart"
 )
 
 // kept is a row as the repository keeps it.
@@ -127,7 +129,7 @@ func (c *committed) write(file string, quick bool, picture string) error {
 	if failed != nil {
 		return errors.Join(err, failed)
 	}
-	want, failed := inDocument(string(is), "Measured with "+c.Machine+".\n\n"+table(c.Rows))
+	want, failed := docpart.Replace(string(is), "bench", "Measured with "+c.Machine+".\n\n"+table(c.Rows)+"\n")
 	if failed != nil {
 		return errors.Join(err, fmt.Errorf("%s: %w", page, failed))
 	}

@@ -1,25 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
-
-const (
-	documentBegin = "<!-- bench -->\n"
-	documentEnd   = "<!-- /bench -->"
-)
-
-// inDocument returns a document with a text between the two comments of the bench.
-func inDocument(is, text string) (string, error) {
-	before, rest, begins := strings.Cut(is, documentBegin)
-	_, after, ends := strings.Cut(rest, documentEnd)
-	if !begins || !ends {
-		return "", errors.New("the document has no comments <!-- bench --> and <!-- /bench -->, between which the table belongs")
-	}
-	return before + documentBegin + text + "\n" + documentEnd + after, nil
-}
 
 // table returns the rows as a table in Markdown.
 func table(rows []kept) string {
@@ -31,7 +15,7 @@ func table(rows []kept) string {
 	return b.String()
 }
 
-// cell returns a text as one that a cell of a table may have.
+// cell returns a text that fits into one cell of a table.
 func cell(text string) string {
 	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
 }

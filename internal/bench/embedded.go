@@ -104,7 +104,7 @@ func starts(b *bench) error {
 	return nil
 }
 
-// million measures the memory of the real binary after many more events than process does.
+// million measures the memory of the real binary after a million events.
 func million(b *bench) error {
 	return memoryAfter(b, 1_000_000, "peak memory after 1,000,000 events, embedded")
 }

@@ -86,7 +86,7 @@ func (p *processes) stopAll() {
 	}
 }
 
-// close is stopAll, after which no process is started until open has been called as often.
+// close ends all processes, and lets none start until open has been called as many times.
 func (p *processes) close() {
 	p.mu.Lock()
 	p.closed++

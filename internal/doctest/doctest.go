@@ -5,10 +5,11 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/headgate/headgate/internal/docpart"
 )
 
 var update = flag.Bool("update", false, "write the generated parts of documents")
@@ -21,12 +22,8 @@ func Part(t *testing.T, root, document, mark, text string) {
 	file := filepath.Join(filepath.FromSlash(root), "docs", document)
 	is, err := os.ReadFile(file)
 	require.NoError(t, err)
-	begin, end := "<!-- "+mark+" -->\n", "<!-- /"+mark+" -->"
-	before, rest, ok := strings.Cut(string(is), begin)
-	require.True(t, ok, "%s has no %s", document, begin)
-	_, after, ok := strings.Cut(rest, end)
-	require.True(t, ok, "%s has no %s", document, end)
-	want := before + begin + text + end + after
+	want, err := docpart.Replace(string(is), mark, text)
+	require.NoError(t, err, document)
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(want), 0o600))
 		return
