@@ -65,8 +65,9 @@ func (g *Gate) checkByKey(ctx context.Context, key *string) (Verdict, error) {
 		if v.err != nil {
 			return out, unavailable(v.err, "the window could not be checked")
 		}
-		if v.released != nil && !out.Complete {
-			out = Verdict{Complete: true, Triggered: v.released.EventID, Published: v.published()}
+		if len(v.released) > 0 && !out.Complete {
+			out.Complete = true
+			out.Triggered, out.Published = v.message()
 		}
 	}
 	if out.Complete {
@@ -87,8 +88,9 @@ func (g *Gate) checkDue(ctx context.Context) (out Verdict, err error) {
 		v.wait()
 		g.overs.Lock()
 		defer g.overs.Unlock()
-		if v.released != nil && !out.Complete {
-			out = Verdict{Complete: true, Triggered: v.released.EventID, Published: v.published()}
+		if len(v.released) > 0 && !out.Complete {
+			out.Complete = true
+			out.Triggered, out.Published = v.message()
 		}
 	})
 	if err != nil {

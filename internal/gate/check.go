@@ -18,7 +18,7 @@ import (
 // checkResult is the result of one check. All callers that share the check share it.
 type checkResult struct {
 	complete bool
-	released *release // nil: nothing was released, or all of it had been published before
+	released []*release // the latest first; empty: nothing was released, or all of it had been published before
 	err      error
 	// gathering names the claims in parts that take events of the scope.
 	gathering []string
@@ -26,7 +26,7 @@ type checkResult struct {
 
 // and returns the result of two checks: what the first one released, and any error.
 func (v checkResult) and(other checkResult) checkResult {
-	if v.released == nil {
+	if len(v.released) == 0 {
 		v.released = other.released
 	}
 	if v.err == nil {
@@ -36,19 +36,18 @@ func (v checkResult) and(other checkResult) checkResult {
 	return v
 }
 
-// published reports whether every part of the release has been published. Call wait first.
-func (v checkResult) published() bool {
-	for r := v.released; r != nil; r = r.rest {
-		if !r.published {
-			return false
-		}
+// message returns the eventID of the latest message that was released, "" if there is none,
+// and whether all that was released is published. Call wait first.
+func (v checkResult) message() (eventID string, published bool) {
+	if len(v.released) == 0 {
+		return "", false
 	}
-	return true
+	return v.released[0].EventID, !slices.ContainsFunc(v.released, func(r *release) bool { return !r.published })
 }
 
-// wait returns when every part of the release is published or left to the sweep.
+// wait returns when all that was released is published or left to the sweep.
 func (v checkResult) wait() {
-	for r := v.released; r != nil; r = r.rest {
+	for _, r := range v.released {
 		<-r.settled
 	}
 }
@@ -104,9 +103,7 @@ func (g *Gate) checkWindow(ctx context.Context) (Verdict, error) {
 		}
 		if v.complete {
 			out := Verdict{Complete: true}
-			if v.released != nil {
-				out.Triggered, out.Published = v.released.EventID, v.published()
-			}
+			out.Triggered, out.Published = v.message()
 			return out, nil
 		}
 	}
@@ -160,11 +157,12 @@ func (g *Gate) checkOnce(ctx context.Context) (v checkResult) {
 		if by, ok := errors.AsType[*gatheringError](err); ok {
 			return checkResult{gathering: []string{by.id}, err: g.help(ctx, by.id)}
 		}
-		if rel != nil && rel.repeated {
-			rel = nil // this check released nothing
-		}
 		if !errors.Is(err, store.ErrConflict) {
-			return checkResult{complete: true, released: rel, err: err}
+			result := checkResult{complete: true, err: err}
+			if rel != nil && !rel.repeated { // otherwise this check released nothing
+				result.released = []*release{rel}
+			}
+			return result
 		}
 		if err := pause(ctx, attempt); err != nil {
 			return checkResult{complete: true, err: err}

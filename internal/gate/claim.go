@@ -18,15 +18,17 @@ import (
 	"github.com/headgate/headgate/internal/store"
 )
 
-// release is a window that this instance claimed. All but repeated and rest is valid once
-// settled is closed.
+// release is a window that this instance claimed. Several looks may share it.
 type release struct {
+	inParts  bool          // the claim is made in parts: then its other fields are set while it is made
+	repeated bool          // the service keeps its events, and claimed this very message before
+	settled  chan struct{} // closed when it is published, or left to the sweep; nil: it is repeated
+
+	// Valid at once unless it is made in parts, and in any case once settled is closed.
 	EventID        string // "" if the claim is made in parts, and this instance could not end it
 	NumberOfEvents int
-	settled        chan struct{} // closed when it is published, or left to the sweep
-	published      bool
-	repeated       bool     // the service keeps its events, and claimed this very message before
-	rest           *release // another window that the same look released
+
+	published bool // valid once settled is closed
 }
 
 // Triggered is the answer of Trigger. The zero value means that no event was in the window.

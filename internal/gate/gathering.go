@@ -37,7 +37,7 @@ func (gs *gathers) start(g *Gate, id string, scopes []scope, span trace.Span) (r
 	if run := gs.runs[id]; run != nil {
 		return run, false
 	}
-	run = &gathering{scopes: scopes, span: span, rel: &release{settled: make(chan struct{})}, done: make(chan struct{})}
+	run = &gathering{scopes: scopes, span: span, rel: &release{inParts: true, settled: make(chan struct{})}, done: make(chan struct{})}
 	if gs.runs == nil {
 		gs.runs = make(map[string]*gathering)
 	}

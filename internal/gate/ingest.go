@@ -129,9 +129,7 @@ func (g *Gate) ingest(ctx context.Context, in []Incoming) (Ingested, error) {
 		return Ingested{}, unavailable(u.verdict.err, "the event is stored, but the window could not be checked")
 	}
 	g.countReceipts(out.Receipts)
-	if u.verdict.released != nil {
-		out.Triggered, out.Published = u.verdict.released.EventID, u.verdict.published()
-	}
+	out.Triggered, out.Published = u.verdict.message()
 	return out, nil
 }
 

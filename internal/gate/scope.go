@@ -185,7 +185,7 @@ func (g *Gate) checkScope(ctx context.Context, sc scope, due bool, read []foundW
 			}
 			var rel *release
 			if rel, err = g.settleWindow(ctx, sc.key, w); rel != nil {
-				all.complete, all.released = true, rel.before(all.released)
+				all.complete, all.released = true, slices.Insert(all.released, 0, rel)
 			}
 			if id := g.gathers.of(sc); id != "" { // the scope's next windows wait for this one
 				all.gathering = append(all.gathering, id)
@@ -211,14 +211,4 @@ func (g *Gate) checkScope(ctx context.Context, sc scope, due bool, read []foundW
 			return all
 		}
 	}
-}
-
-// before returns the release r, followed by another.
-func (r *release) before(rest *release) *release {
-	last := r
-	for last.rest != nil {
-		last = last.rest
-	}
-	last.rest = rest
-	return r
 }

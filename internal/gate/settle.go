@@ -231,13 +231,13 @@ func (g *Gate) missing(have []int) []window.Shortfall {
 }
 
 // reportIncomplete says that a window closed incomplete, and names its message, if that is
-// known: a large one gets its eventID when it is taken whole.
+// known: one that is taken in parts gets its eventID with the last of them.
 func (g *Gate) reportIncomplete(ctx context.Context, key string, w window.Window, completion store.Completion, rel *release) {
 	attrs := []any{
 		"correlationKey", key, "completion", completion,
 		"opened", w.Opened.Format(time.RFC3339), "closed", w.Closes.Format(time.RFC3339), "missing", g.missing(w.Have),
 	}
-	if rel != nil && rel.EventID != "" {
+	if rel != nil && !rel.inParts {
 		attrs = append(attrs, "eventID", rel.EventID)
 	}
 	g.log.WarnContext(ctx, "a window closed before it was complete", attrs...)

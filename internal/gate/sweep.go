@@ -66,8 +66,8 @@ func (g *Gate) runSweep(ctx context.Context, which which) (s Swept, err error) {
 			v.wait()
 			g.overs.Lock()
 			defer g.overs.Unlock()
-			if v.released != nil && s.Triggered == "" {
-				s.Triggered, s.Published = v.released.EventID, v.published()
+			if s.Triggered == "" {
+				s.Triggered, s.Published = v.message()
 			}
 		})
 	case g.windowed():
