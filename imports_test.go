@@ -50,7 +50,7 @@ var layers = map[string][]string{
 	"internal/gate/message":                      {"internal/event"},
 	"internal/store":                             {"internal/event", "internal/platform/fault", "internal/platform/meter", "internal/platform/trace"},
 	"internal/bus":                               {"internal/platform/trace"},
-	"internal/platform/obs":                      {"internal/platform/credential", "internal/platform/trace"},
+	"internal/platform/obs":                      {"internal/platform/credential", "internal/platform/printable", "internal/platform/trace"},
 	"internal/platform/trace":                    {"internal/platform/fault"},
 	"internal/record":                            {"internal/platform/decode"},
 	"internal/sync/source":                       {"internal/platform/budget", "internal/platform/credential", "internal/platform/fault", "internal/platform/fence", "internal/platform/decode"},
@@ -67,6 +67,7 @@ var layers = map[string][]string{
 	"internal/mock":                              {"internal/platform/etag"},
 	"internal/schedule":                          {},
 	"internal/platform/outbound":                 {"internal/platform/fault", "internal/platform/fence", "internal/platform/trace"},
+	"internal/platform/printable":                {},
 	"internal/platform/shell":                    {},
 	"internal/platform/secret":                   {"internal/platform/credential", "internal/platform/fault"},
 	"internal/sync/definition":                   {"config", "internal/platform/clock", "internal/platform/credential", "internal/platform/etag", "internal/platform/fault", "internal/store", "internal/sync/mapping", "internal/schedule", "internal/sync/source", "internal/platform/decode"},
@@ -100,7 +101,7 @@ var layers = map[string][]string{
 	"internal/app":                               {"internal/audit", "internal/webhook/occurrence", "internal/flow", "internal/platform/budget", "internal/platform/hosting", "internal/platform/clock", "internal/platform/outbound", "internal/platform/shutdown", "config", "internal/gate", "internal/gate/alert", "internal/gate/window", "internal/store", "internal/bus", "internal/platform/fault", "internal/record/entity", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/sync/source", "internal/event", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/origin", "internal/platform/credential", "live", "internal/bus/busqueue", "internal/live/token", "internal/live/resolver", "internal/live/journal", "internal/webhook/signature", "internal/gate/target", "internal/webhook/expression", "internal/doctor", "internal/unused", "internal/platform/meter", "internal/platform/trace"},
 	"functions":                                  {"client/js", "internal/audit", "config", "internal/app", "internal/flow", "internal/platform/auth", "internal/platform/bearer", "internal/platform/web", "internal/gate", "internal/gate/alert", "internal/event", "internal/gate/window", "internal/store", "internal/platform/fault", "internal/sync/definition", "internal/sync/exchange", "internal/sync/run", "internal/record/entity", "internal/webhook/incoming", "internal/webhook/outgoing", "internal/draft", "internal/platform/etag", "live", "internal/live/token", "internal/live/journal", "internal/platform/decode", "internal/webhook/signature", "internal/doctor", "internal/unused", "internal/platform/trace", "internal/bus"},
 	"internal/cli/deployment":                    {"internal/audit", "internal/platform/credential", "internal/platform/fault", "internal/sync/definition", "internal/sync/run", "internal/event"},
-	"internal/cli":                               {"internal/cost", "config", "functions", "internal/app", "internal/audit", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/hosting", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store", "internal/webhook/expression", "internal/doctor", "internal/deploy", "internal/deploy/gcloud", "internal/deploy/terraform", "internal/platform/shell"},
+	"internal/cli":                               {"internal/cost", "config", "functions", "internal/app", "internal/audit", "internal/cli/deployment", "internal/gate", "internal/mock", "internal/platform/budget", "internal/platform/decode", "internal/platform/fault", "internal/platform/hosting", "internal/platform/launch", "internal/platform/obs", "internal/sync/definition", "internal/sync/run", "internal/event", "internal/simulation", "internal/store", "internal/webhook/expression", "internal/doctor", "internal/deploy", "internal/deploy/gcloud", "internal/deploy/terraform", "internal/platform/printable", "internal/platform/shell"},
 	"internal/deploy":                            {"config", "internal/platform/credential"},
 	"internal/deploy/gcloud":                     {"internal/deploy", "internal/platform/shell"},
 	"internal/deploy/terraform":                  {"internal/deploy"},
@@ -176,7 +177,7 @@ var standalone = []string{"client"}
 var pure = []string{
 	"internal/contention", "internal/event", "internal/gate/calendar", "internal/gate/condition", "internal/gate/message", "internal/gate/target/template", "internal/gate/window", "internal/platform/bearer",
 	"internal/platform/clock", "internal/platform/credential", "internal/platform/decode", "internal/platform/etag",
-	"internal/platform/fault", "internal/platform/fence", "internal/platform/origin", "internal/platform/trace", "internal/record",
+	"internal/platform/fault", "internal/platform/fence", "internal/platform/origin", "internal/platform/printable", "internal/platform/trace", "internal/record",
 	"internal/schedule", "internal/webhook/signature",
 }
 

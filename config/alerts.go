@@ -45,9 +45,7 @@ func (v *validator) alerts(path string, s *Service) {
 // shown returns a copy of the endpoint without credentials.
 func (h TargetHTTP) shown() TargetHTTP {
 	h.URL = credential.RedactURL(h.URL)
-	if h.Secret != "" && !credential.IsReference(h.Secret) {
-		h.Secret = credential.Redacted
-	}
+	h.Secret, h.FormerSecret = redactSecret(h.Secret), redactSecret(h.FormerSecret)
 	h.Body = template.Shown(h.Body)
 	return h
 }

@@ -221,10 +221,15 @@ func standard(secret string) string {
 // redactSecrets replaces every secret that is not a reference.
 func redactSecrets(secrets []string) (shown []string) {
 	for _, s := range secrets {
-		if !credential.IsReference(s) {
-			s = credential.Redacted
-		}
-		shown = append(shown, s)
+		shown = append(shown, redactSecret(s))
 	}
 	return shown
+}
+
+// redactSecret replaces a secret that is neither a reference nor empty.
+func redactSecret(secret string) string {
+	if secret == "" || credential.IsReference(secret) {
+		return secret
+	}
+	return credential.Redacted
 }

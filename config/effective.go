@@ -98,11 +98,7 @@ func (l *Live) shown() *Live {
 	}
 	if l.Token != nil {
 		token := *l.Token
-		for _, secret := range []*string{&token.Secret, &token.FormerSecret} {
-			if *secret != "" && !credential.IsReference(*secret) {
-				*secret = credential.Redacted
-			}
-		}
+		token.Secret, token.FormerSecret = redactSecret(token.Secret), redactSecret(token.FormerSecret)
 		token.JWKSURL = credential.RedactURL(token.JWKSURL)
 		live.Token = &token
 	}

@@ -20,7 +20,7 @@ func TestNoSecretIsShown(t *testing.T) {
 			filled = append(filled, path)
 			return fmt.Sprintf(form, len(filled))
 		})
-		require.Contains(t, filled, "$.live.token.formerSecret")
+		require.Subset(t, filled, []string{"$.live.token.formerSecret", "$.services[0].targets[0].http.formerSecret", "$.services[0].alerts.http[0].formerSecret"})
 		shown := string(c.JSON())
 		for i, path := range filled {
 			require.Equal(t, strings.HasPrefix(form, "env:"), strings.Contains(shown, fmt.Sprintf(form, i+1)), "%s is shown", path)

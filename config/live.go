@@ -100,20 +100,11 @@ func (v *validator) live(l *Live) {
 		if (t.Secret == "") == (t.JWKSURL == "") {
 			v.Add("$.live.token", "must have secret or jwksURL")
 		}
-		switch {
-		case t.FormerSecret == "":
-		case t.Secret == "":
-			v.Add("$.live.token.formerSecret", "goes with secret")
-		case t.FormerSecret == t.Secret:
-			v.Add("$.live.token.formerSecret", "is the same as secret: name the one before the change, or leave it out")
-		}
-		long := func(s string) string {
+		v.rotated("$.live.token", t.Secret, t.FormerSecret, func(s string) string {
 			if s != "" && len(s) < MinTokenSecret {
 				return "is too short for HS256: it must have at least 32 bytes"
 			}
 			return ""
-		}
-		v.secret("$.live.token.secret", t.Secret, long)
-		v.secret("$.live.token.formerSecret", t.FormerSecret, long)
+		})
 	}
 }

@@ -34,6 +34,8 @@ type TargetHTTP struct {
 	OAuth any `json:"oauth,omitempty"`
 	// Signs each request by the rules of Standard Webhooks: env:NAME, sm://projects/P/secrets/S, or whsec_ and base64.
 	Secret string `json:"secret,omitempty" decode:"secret"`
+	// The secret before the latest change. Requests have its signature as well, until it is removed.
+	FormerSecret string `json:"formerSecret,omitempty" decode:"secret"`
 	// The JSON that the endpoint expects, with {message}, {cloudEvent}, {messageBase64}, {cloudEventBase64}, {eventID}, {claimID}, {serviceName}, {triggerType}, {correlationKey} or {completion} in its texts. Omitted: the message, as a CloudEvent.
 	Body any `json:"body,omitempty"`
 }
@@ -206,14 +208,12 @@ func (v *validator) httpTarget(path string, h *TargetHTTP) {
 	if n > 1 {
 		v.Add(path, "may have one of oidc, oauth and secret")
 	}
-	if h.Secret != "" {
-		v.secret(path+".secret", h.Secret, func(s string) string {
-			if !strings.HasPrefix(s, "whsec_") || signature.CheckSecret(s) != nil {
-				return "is not a secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes"
-			}
-			return ""
-		})
-	}
+	v.rotated(path, h.Secret, h.FormerSecret, func(s string) string {
+		if s != "" && (!strings.HasPrefix(s, "whsec_") || signature.CheckSecret(s) != nil) {
+			return "is not a secret of Standard Webhooks: whsec_ and base64 of at least 16 bytes"
+		}
+		return ""
+	})
 	if wrong := template.Check(h.Body); wrong != "" {
 		v.Add(path+".body", "%s", wrong)
 	}

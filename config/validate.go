@@ -98,6 +98,21 @@ func (v *validator) secret(path, value string, rule func(secret string) string) 
 	}
 }
 
+// rotated checks the fields secret and formerSecret of an object. Either may be "", which
+// the rule must accept.
+func (v *validator) rotated(path, secret, former string, rule func(secret string) string) {
+	v.secret(path+".secret", secret, rule)
+	path += ".formerSecret"
+	switch {
+	case former == "":
+	case secret == "":
+		v.Add(path, "goes with secret")
+	case former == secret:
+		v.Add(path, "is the same as secret: name the one before the change, or leave it out")
+	}
+	v.secret(path, former, rule)
+}
+
 func (v *validator) auth(a *Auth) {
 	if a.IAP == nil && a.OIDC == nil && len(a.Tokens) == 0 {
 		v.Add("$.auth", `must have "iap", "oidc" or "tokens": without "auth", everybody may call`)

@@ -121,7 +121,7 @@ func (b *builder) handle(pattern string, access web.Access, h web.Handler) {
 // other origins first. Standard methods may be in any letter case, as in EventSync.
 func (b *builder) handler() http.Handler {
 	browsers := web.NewBrowsers(b.app.Config(), b.app.Platform().Proxied(), b.app.Log())
-	return browsers.Hosts(web.AnyCase(withService(browsers.Handler(b.does, b.mux))))
+	return web.NoSniff(browsers.Hosts(web.AnyCase(withService(browsers.Handler(b.does, b.mux)))))
 }
 
 // does returns what a request would do at the route that it leads to.

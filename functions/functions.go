@@ -57,5 +57,5 @@ func Handler(a *app.App, names ...string) (http.Handler, error) {
 // The safe methods of h must not act.
 func Beside(a *app.App, h http.Handler) http.Handler {
 	browsers := web.NewBrowsers(a.Config(), a.Platform().Proxied(), a.Log())
-	return browsers.Hosts(browsers.Handler(func(*http.Request) web.Access { return web.Reads }, h))
+	return web.NoSniff(browsers.Hosts(browsers.Handler(func(*http.Request) web.Access { return web.Reads }, h)))
 }

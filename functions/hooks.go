@@ -64,7 +64,6 @@ func namedHook(a *app.App) web.Handler {
 // answerChallenge answers a sender that asks whether the address is ours. The text is its own.
 func answerChallenge(w http.ResponseWriter, challenge string) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	_, err := io.WriteString(w, challenge)
 	return err
 }

@@ -19,7 +19,6 @@ func showMetrics(a *app.App) web.Handler {
 			return fault.New(fault.NotFound, "metrics are not served: OTEL_METRICS_EXPORTER must have prometheus")
 		}
 		w.Header().Set("Content-Type", prometheusType)
-		w.Header().Set("X-Content-Type-Options", "nosniff") // it is text, with names that callers chose
 		w.Header().Set("Cache-Control", "no-store")
 		return t.WritePrometheus(r.Context(), w)
 	}

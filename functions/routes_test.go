@@ -1,9 +1,12 @@
 package functions
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -125,6 +128,36 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 		requireProblem(t, a, 405, "the method is not allowed here")
 		require.Equal(t, strings.Join(methods, ", "), a.header.Get("Allow"), path)
 	}
+}
+
+// No browser guesses what an answer is: neither one of a route, whatever its method, nor one
+// that no route gave.
+func TestNoAnswerIsSniffed(t *testing.T) {
+	t.Parallel()
+	g := newGatewayOn(t, oneService(""), true)
+	sniffed := func(h http.Handler, method, target string, header ...string) {
+		r := httptest.NewRequest(method, target, strings.NewReader("[]"))
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		ctx, cancel := context.WithCancel(r.Context())
+		cancel() // a stream of events ends at once
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r.WithContext(ctx))
+		require.Equal(t, []string{"nosniff"}, w.Result().Header["X-Content-Type-Options"], "%s %s: %d", method, target, w.Code)
+	}
+	for _, rt := range routes {
+		for _, method := range append(strings.Fields(strings.Replace(rt.methods, anyMethod, "POST", 1)), "OPTIONS", "TRACE") {
+			sniffed(g.h, method, rt.example())
+		}
+	}
+	sniffed(g.h, "GET", "/nothing")
+	sniffed(g.h, "GET", "//status")
+	sniffed(g.h, "GET", "/services/s//status")
+	sniffed(g.h, "POST", "/trigger", "Sec-Fetch-Site", "cross-site")
+	beside := Beside(g.app, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	sniffed(beside, "GET", "/")
+	sniffed(beside, "POST", "/", "Sec-Fetch-Site", "cross-site")
 }
 
 // Every served route is described, and every described route is served.

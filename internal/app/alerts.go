@@ -15,9 +15,10 @@ func (a *App) alertSenders(ctx context.Context, svc config.Service) (senders []t
 		return nil, nil
 	}
 	for i := range svc.Alerts.HTTP {
-		s, err := a.httpSender(ctx, &svc.Alerts.HTTP[i])
+		setting := fmt.Sprintf("alerts.http[%d]", i)
+		s, err := a.httpSender(ctx, setting, &svc.Alerts.HTTP[i])
 		if err != nil {
-			return nil, fmt.Errorf("alerts.http[%d]: %w", i, err)
+			return nil, fmt.Errorf("%s: %w", setting, err)
 		}
 		senders = append(senders, s)
 	}

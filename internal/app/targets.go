@@ -18,7 +18,7 @@ func (a *App) senders(ctx context.Context, svc config.Service) (map[string]targe
 	for _, t := range svc.AllTargets() {
 		switch {
 		case t.HTTP != nil:
-			s, err := a.httpSender(ctx, t.HTTP)
+			s, err := a.httpSender(ctx, "targets."+t.Name+".http", t.HTTP)
 			if err != nil {
 				return nil, fmt.Errorf("target %q: %w", t.Name, err)
 			}
@@ -38,19 +38,28 @@ func (a *App) startsSync(svc config.Service, t config.Target) bool {
 	return a.backgroundCPU || cfg != nil && cfg.WorkTopic != "" || !t.OnMessage() || len(svc.Topics()) == 0
 }
 
-func (a *App) httpSender(ctx context.Context, h *config.TargetHTTP) (*target.HTTP, error) {
+// httpSender returns the sender of an endpoint that the configuration has at setting.
+func (a *App) httpSender(ctx context.Context, setting string, h *config.TargetHTTP) (*target.HTTP, error) {
 	s := &target.HTTP{
 		URL: h.URL, Client: a.o.HooksHTTP, Body: h.Body, Audience: h.Audience(), Scopes: h.Scopes(), Tokens: a.o.Tokens, Now: a.o.Now,
 	}
-	if h.Secret == "" {
-		return s, nil
+	for _, one := range []struct {
+		field, value string
+		into         *string
+	}{{"secret", h.Secret, &s.Secret}, {"formerSecret", h.FormerSecret, &s.FormerSecret}} {
+		if one.value == "" {
+			continue
+		}
+		var err error
+		if *one.into, err = a.secret(ctx, one.value); err != nil {
+			return nil, fmt.Errorf("%s: %w", one.field, err)
+		}
+		if signature.CheckSecret(*one.into) != nil { // the secret behind a reference is known only now
+			return nil, fault.New(fault.Invalid, "%s is not one of Standard Webhooks: whsec_ and base64 of at least 16 bytes", one.field)
+		}
 	}
-	var err error
-	if s.Secret, err = a.secret(ctx, h.Secret); err != nil {
-		return nil, err
-	}
-	if signature.CheckSecret(s.Secret) != nil { // the secret behind a reference is known only now
-		return nil, fault.New(fault.Invalid, "its secret is not one of Standard Webhooks: whsec_ and base64 of at least 16 bytes")
+	if s.FormerSecret != "" && s.FormerSecret == s.Secret {
+		a.o.Log.Warn("the former secret of an endpoint is the present one, so receivers that have only the one before the change refuse its signature", "setting", setting+".formerSecret")
 	}
 	return s, nil
 }

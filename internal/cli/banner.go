@@ -13,6 +13,7 @@ import (
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/budget"
 	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/printable"
 	"github.com/headgate/headgate/internal/platform/shell"
 )
 
@@ -59,9 +60,9 @@ func printBanner(w io.Writer, b banner) {
 		if len(b.cfg.Services) > 1 {
 			prefix += "/services/" + gate.PathSegment(svc.ServiceName)
 		}
-		fmt.Fprintf(w, "\n%s\n", printable(svc.ServiceName, ""))
+		fmt.Fprintf(w, "\n%s\n", printable.Text(svc.ServiceName, ""))
 		if words := gate.Words(svc); words != "" {
-			fmt.Fprintf(w, "  window    %s\n", printable(words, ""))
+			fmt.Fprintf(w, "  window    %s\n", printable.Text(words, ""))
 		}
 		for _, e := range svc.Endpoints {
 			fmt.Fprintf(w, "  event     %s/event/%s\n", prefix, escapeKey(e.EventKey))

@@ -21,6 +21,7 @@ import (
 	"runtime/debug"
 
 	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 // The exit statuses beside 0.
@@ -84,7 +85,7 @@ func Main(ctx context.Context, p Process) int {
 	if errors.Is(err, errUnwell) {
 		return exitError
 	}
-	fmt.Fprintln(p.Stderr, "headgate:", printable(err.Error(), "\n")) // it may quote a server
+	fmt.Fprintln(p.Stderr, "headgate:", printable.Text(err.Error(), "\n")) // it may quote a server
 	if _, ok := errors.AsType[usageError](err); !ok {
 		return exitError
 	}

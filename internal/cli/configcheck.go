@@ -12,6 +12,7 @@ import (
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/hosting"
 	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 func newConfigCheck(p *Process) *cobra.Command {
@@ -30,7 +31,7 @@ func newConfigCheck(p *Process) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%s is not valid:\n%w", args[0], err)
 			}
-			say := func(line string) { fmt.Fprintln(p.Stdout, printable(line, "")) }
+			say := func(line string) { fmt.Fprintln(p.Stdout, printable.Text(line, "")) }
 			if len(cfg.Services) == 0 {
 				say("ok: no services, so no gate")
 			}
@@ -65,7 +66,7 @@ func warnOfLive(w io.Writer, cfg *config.Config) error {
 		return err
 	}
 	for _, warning := range app.UncallableLive(cfg, client) {
-		fmt.Fprintln(w, printable("warning: "+warning, ""))
+		fmt.Fprintln(w, printable.Text("warning: "+warning, ""))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/cost"
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 // costOf has the costs of one service.
@@ -79,7 +80,7 @@ not deducted.`,
 func printCosts(w io.Writer, all []costOf) error {
 	var sum float64
 	for _, c := range all {
-		fmt.Fprintln(w, printable(c.ServiceName, ""))
+		fmt.Fprintln(w, printable.Text(c.ServiceName, ""))
 		var rows [][]string
 		for _, l := range c.Lines {
 			price := "$" + strconv.FormatFloat(l.Price, 'f', -1, 64) + " a " + l.Unit

@@ -9,6 +9,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/deploy"
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 const deployLong = `Write what a configuration needs on Google Cloud: the database and its settings, topics,
@@ -65,7 +66,7 @@ func (d *deployer) plan() (p *deploy.Plan, text []byte, err error) {
 		return nil, nil, usageError{err}
 	}
 	for _, note := range p.Notes {
-		fmt.Fprintln(d.Stderr, "note: "+printable(strings.TrimSpace(note), ""))
+		fmt.Fprintln(d.Stderr, "note: "+printable.Text(strings.TrimSpace(note), ""))
 	}
 	return p, text, nil
 }

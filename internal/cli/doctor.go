@@ -12,6 +12,7 @@ import (
 
 	"github.com/headgate/headgate/functions"
 	"github.com/headgate/headgate/internal/doctor"
+	"github.com/headgate/headgate/internal/platform/printable"
 	"github.com/headgate/headgate/internal/platform/shell"
 )
 
@@ -103,9 +104,9 @@ func printReport(w io.Writer, r doctor.Report) error {
 	counts := make(map[doctor.State]int)
 	for _, f := range r.Findings {
 		counts[f.State]++
-		fmt.Fprintf(&out, "%-8s %s  (%s)\n", reportWords[f.State], printable(f.Text, ""), printable(f.Code, ""))
+		fmt.Fprintf(&out, "%-8s %s  (%s)\n", reportWords[f.State], printable.Text(f.Text, ""), printable.Text(f.Code, ""))
 		if f.Fix != "" && f.State != doctor.OK {
-			fmt.Fprintf(&out, "         $ %s\n", printable(f.Fix, ""))
+			fmt.Fprintf(&out, "         $ %s\n", printable.Text(f.Fix, ""))
 		}
 	}
 	fmt.Fprintf(&out, "\n%s, %s, %d not checked, %d ok\n", count(counts[doctor.Error], "error"), count(counts[doctor.Warning], "warning"), counts[doctor.NotChecked], counts[doctor.OK])

@@ -14,6 +14,7 @@ import (
 	"github.com/headgate/headgate/internal/cli/deployment"
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 func newEvents(p *Process) *cobra.Command {
@@ -133,7 +134,7 @@ func (g *gateway) eachEvent(ctx context.Context, q gate.RecordQuery, say notice,
 
 func printLine(w io.Writer) func([]byte, *event.Record) error {
 	return func(line []byte, _ *event.Record) error {
-		_, err := fmt.Fprintln(w, printableJSON(line))
+		_, err := fmt.Fprintln(w, printable.JSON(string(line)))
 		return err
 	}
 }
@@ -148,7 +149,7 @@ func printEvent(w io.Writer) func([]byte, *event.Record) error {
 			headed = true
 			fmt.Fprintf(w, form, "received", "id", "endpoint", "key", "content")
 		}
-		content := []rune(printable(strings.TrimSpace(r.Content), ""))
+		content := []rune(printable.Text(strings.TrimSpace(r.Content), ""))
 		if len(content) > widest {
 			content = append(content[:widest-1], '…')
 		}
@@ -157,7 +158,7 @@ func printEvent(w io.Writer) func([]byte, *event.Record) error {
 			key = "-"
 		}
 		received := r.ReceivedAt.UTC().Format("2006-01-02T15:04:05.000000Z")
-		line := fmt.Sprintf(form, received, printable(r.ID, ""), printable(r.EventKey, ""), printable(key, ""), string(content))
+		line := fmt.Sprintf(form, received, printable.Text(r.ID, ""), printable.Text(r.EventKey, ""), printable.Text(key, ""), string(content))
 		_, err := fmt.Fprintln(w, strings.TrimRight(line, " \n"))
 		return err
 	}

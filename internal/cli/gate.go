@@ -19,6 +19,7 @@ import (
 	"github.com/headgate/headgate/internal/cli/deployment"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/printable"
 	"github.com/headgate/headgate/internal/platform/shell"
 )
 
@@ -152,7 +153,7 @@ func (g *gateway) send(method, path string, header http.Header, body []byte, tab
 		if err := json.Indent(&b, answer, "", "  "); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(g.p.Stdout, strings.TrimSpace(printableJSON(b.Bytes())))
+		_, err := fmt.Fprintln(g.p.Stdout, strings.TrimSpace(printable.JSON(b.String())))
 		return err
 	}
 	return table(g.p.Stdout, answer)
@@ -191,7 +192,7 @@ func offer[T any](g *gateway, path string, values func(*T) []string) ([]string, 
 		return nil, directive
 	}
 	// A shell could not type a name that has control characters, and would obey them.
-	return slices.DeleteFunc(values(out), func(v string) bool { return printable(v, "\t") != v }), directive
+	return slices.DeleteFunc(values(out), func(v string) bool { return printable.Text(v, "\t") != v }), directive
 }
 
 // endpoints offers the names of the endpoints: those that the server has, or those of the
@@ -215,7 +216,7 @@ func (g *gateway) endpoints() ([]string, cobra.ShellCompDirective) {
 			continue
 		}
 		for _, e := range svc.Endpoints {
-			if printable(e.EventKey, "") == e.EventKey {
+			if printable.Text(e.EventKey, "") == e.EventKey {
 				names = append(names, e.EventKey)
 			}
 		}

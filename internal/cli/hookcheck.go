@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/platform/printable"
 	"github.com/headgate/headgate/internal/webhook/expression"
 )
 
@@ -38,7 +39,7 @@ func showHook(w io.Writer, h config.Hook) {
 		return
 	}
 	for _, s := range hookSamples[h.Verify.Type] {
-		fmt.Fprintf(w, "  %s: %s\n", s.what, printable(outcome(h, s), ""))
+		fmt.Fprintf(w, "  %s: %s\n", s.what, printable.Text(outcome(h, s), ""))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/headgate/headgate/internal/platform/launch"
+	"github.com/headgate/headgate/internal/platform/printable"
 	"github.com/headgate/headgate/internal/sync/definition"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
@@ -65,7 +66,7 @@ func redraws(terminal bool, getenv func(string) string) bool {
 func (p *progress) say(format string, args ...any) {
 	if !p.silent {
 		p.done()
-		fmt.Fprintln(p.w, printable(fmt.Sprintf(format, args...), "\n"))
+		fmt.Fprintln(p.w, printable.Text(fmt.Sprintf(format, args...), "\n"))
 	}
 }
 
@@ -141,7 +142,7 @@ func (p *progress) left(share float64) string {
 
 // draw prints the text behind a bar of the share, or behind a spinner if that is below zero.
 func (p *progress) draw(share float64, text string) {
-	text = printable(text, "")
+	text = printable.Text(text, "")
 	if !p.terminal {
 		if share >= 0 {
 			text = fmt.Sprintf("%3.0f %%  %s", share*100, text)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headgate/headgate/functions"
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 func newReplay(p *Process) *cobra.Command {
@@ -43,7 +44,7 @@ lists the EVENTIDs.`,
 			return err
 		}
 		return g.call(http.MethodPost, "/messages/"+gate.PathSegment(args[0])+"/replay", tableOf(func(w io.Writer, a *struct{ EventID string }) error {
-			_, err := fmt.Fprintf(w, "message %s: published again\n", printable(a.EventID, ""))
+			_, err := fmt.Fprintf(w, "message %s: published again\n", printable.Text(a.EventID, ""))
 			return err
 		}))
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/functions"
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 type sendAnswer struct {
@@ -181,9 +182,9 @@ func printReceipt(w io.Writer, a *sendAnswer) error {
 	default:
 		what = "event " + a.ID + ": stored"
 	}
-	if _, err := fmt.Fprintln(w, printable(what, "")); err != nil || a.Triggered == nil {
+	if _, err := fmt.Fprintln(w, printable.Text(what, "")); err != nil || a.Triggered == nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "message %s: %s\n", printable(*a.Triggered, ""), published(a.Published))
+	_, err := fmt.Fprintf(w, "message %s: %s\n", printable.Text(*a.Triggered, ""), published(a.Published))
 	return err
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/functions"
+	"github.com/headgate/headgate/internal/platform/printable"
 	"github.com/headgate/headgate/internal/simulation"
 )
 
@@ -210,7 +211,7 @@ func (s *simulator) printer(svc config.Service, clearBar func()) (emit func(*sim
 			text, err := json.Marshal(l)
 			if err == nil {
 				clearBar()
-				_, err = fmt.Fprintln(s.p.Stdout, printableJSON(text))
+				_, err = fmt.Fprintln(s.p.Stdout, printable.JSON(string(text)))
 			}
 			return err
 		}, func() error { return nil }
@@ -303,7 +304,7 @@ func (s *simulator) differs(difference []string, from string) error {
 		return err
 	}
 	for _, line := range difference {
-		fmt.Fprintln(s.p.Stdout, printable(line, ""))
+		fmt.Fprintln(s.p.Stdout, printable.Text(line, ""))
 	}
 	return fmt.Errorf("%s: - is in %s only, + in the simulation only", count(len(difference), "difference"), from)
 }
@@ -329,16 +330,16 @@ func (s *simulator) runCases(ctx context.Context) error {
 	for _, c := range cases {
 		difference, err := c.Run(ctx, fallback, s.service)
 		if err == nil && len(difference) == 0 {
-			fmt.Fprintln(s.p.Stdout, "ok    "+printable(c.Name, ""))
+			fmt.Fprintln(s.p.Stdout, "ok    "+printable.Text(c.Name, ""))
 			continue
 		}
 		failed++
-		fmt.Fprintln(s.p.Stdout, "FAIL  "+printable(c.Name, ""))
+		fmt.Fprintln(s.p.Stdout, "FAIL  "+printable.Text(c.Name, ""))
 		if err != nil {
 			difference = slices.Collect(strings.SplitSeq(err.Error(), "\n"))
 		}
 		for _, line := range difference {
-			fmt.Fprintln(s.p.Stdout, "      "+printable(line, ""))
+			fmt.Fprintln(s.p.Stdout, "      "+printable.Text(line, ""))
 		}
 	}
 	if failed > 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/functions"
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 // statusAnswer holds what the table shows of the status.
@@ -59,7 +60,7 @@ func (s *statusAnswer) reason() string {
 	if s.LastMessage == nil || s.LastMessage.failure() == "" {
 		return ""
 	}
-	return ": " + printable(s.LastMessage.failure(), "") + "\nheadgate doctor says what to do about it"
+	return ": " + printable.Text(s.LastMessage.failure(), "") + "\nheadgate doctor says what to do about it"
 }
 
 // endpointAnswer is an endpoint in the status.
@@ -112,7 +113,7 @@ not published yet.`,
 
 func printStatus(w io.Writer, s *statusAnswer) error {
 	now := time.Now()
-	fmt.Fprintf(w, "%s: %s\n\n", printable(s.ServiceName, ""), printable(s.state(), ""))
+	fmt.Fprintf(w, "%s: %s\n\n", printable.Text(s.ServiceName, ""), printable.Text(s.state(), ""))
 	var rows [][]string
 	for _, e := range s.Endpoints {
 		expired := ""
@@ -135,7 +136,7 @@ func printStatus(w io.Writer, s *statusAnswer) error {
 		fmt.Fprintf(w, "the window opened %s and closes %s\n", when(now, o.Opened), when(now, o.Closes))
 	}
 	if m := s.LastMessage; m != nil {
-		fmt.Fprintf(w, "last message %s, %s, %s\n", printable(m.EventID, ""), printable(m.State, ""), when(now, m.Date))
+		fmt.Fprintf(w, "last message %s, %s, %s\n", printable.Text(m.EventID, ""), printable.Text(m.State, ""), when(now, m.Date))
 	} else {
 		fmt.Fprintln(w, "no message yet")
 	}
@@ -153,13 +154,13 @@ func printStatus(w io.Writer, s *statusAnswer) error {
 		if a.Waiting {
 			line += ", not delivered yet"
 		}
-		fmt.Fprintf(w, "%s, %s\n", printable(line, ""), when(now, a.At))
+		fmt.Fprintf(w, "%s, %s\n", printable.Text(line, ""), when(now, a.At))
 	}
 	if s.Outbox.Warning != "" {
 		s.Warnings = append(s.Warnings, s.Outbox.Warning)
 	}
 	for _, warning := range s.Warnings {
-		fmt.Fprintln(w, "warning:", printable(warning, ""))
+		fmt.Fprintln(w, "warning:", printable.Text(warning, ""))
 	}
 	return nil
 }

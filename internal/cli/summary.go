@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/headgate/headgate/internal/platform/printable"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -20,26 +21,26 @@ func summarize(w io.Writer, run *syncrun.Run, rejects string) error {
 	for _, s := range run.Results {
 		c := s.Counts
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
-			printable(string(s.Phase), ""), printable(s.Datatype, ""), c.Read, c.Created, c.Updated, c.Deleted, c.Unchanged, c.Rejected, c.Conflicts)
+			printable.Text(string(s.Phase), ""), printable.Text(s.Datatype, ""), c.Read, c.Created, c.Updated, c.Deleted, c.Unchanged, c.Rejected, c.Conflicts)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	for _, c := range run.Plan {
-		fmt.Fprintf(w, "  would %s\n", printable(planLine(c), ""))
+		fmt.Fprintf(w, "  would %s\n", printable.Text(planLine(c), ""))
 	}
 	for _, s := range run.Results {
 		if s.Message != "" {
-			fmt.Fprintln(w, printable(s.Message, "\n"))
+			fmt.Fprintln(w, printable.Text(s.Message, "\n"))
 		}
 	}
 	for _, m := range run.Warnings {
-		fmt.Fprintln(w, "warning:", printable(m, "\n"))
+		fmt.Fprintln(w, "warning:", printable.Text(m, "\n"))
 	}
 	if run.Counts.Rejected > 0 {
-		fmt.Fprintf(w, "%d rejected: %s\n", run.Counts.Rejected, printable(rejects, ""))
+		fmt.Fprintf(w, "%d rejected: %s\n", run.Counts.Rejected, printable.Text(rejects, ""))
 	}
-	_, err := fmt.Fprintf(w, "%s %s in %s\n", printable(run.ID, ""), printable(string(run.State), ""), run.UpdatedAt.Sub(run.StartedAt).Round(time.Millisecond))
+	_, err := fmt.Fprintf(w, "%s %s in %s\n", printable.Text(run.ID, ""), printable.Text(string(run.State), ""), run.UpdatedAt.Sub(run.StartedAt).Round(time.Millisecond))
 	return err
 }
 

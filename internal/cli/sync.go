@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/internal/cli/deployment"
+	"github.com/headgate/headgate/internal/platform/printable"
 	"github.com/headgate/headgate/internal/sync/definition"
 )
 
@@ -54,7 +55,7 @@ func lists[T any](p *Process, cmd *cobra.Command,
 			for _, item := range list {
 				cells := row(item)
 				for i, c := range cells { // rows of a source are nobody's
-					cells[i] = printable(fmt.Sprint(c), "")
+					cells[i] = printable.Text(fmt.Sprint(c), "")
 				}
 				fmt.Fprintf(t, strings.Repeat("%v\t", len(cells)-1)+"%v\n", cells...)
 			}
@@ -71,7 +72,7 @@ func jsonFlag(cmd *cobra.Command) *bool {
 func printJSON(w io.Writer, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err == nil {
-		_, err = io.WriteString(w, printableJSON(text)+"\n")
+		_, err = io.WriteString(w, printable.JSON(string(text))+"\n")
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/internal/cli/deployment"
+	"github.com/headgate/headgate/internal/platform/printable"
 	"github.com/headgate/headgate/internal/sync/definition"
 )
 
@@ -101,15 +102,15 @@ func showPlan(w io.Writer, plan *deployment.Plan, would bool) {
 	if would && plan.Result != deployment.Unchanged {
 		words = "would be " + words
 	}
-	fmt.Fprintf(w, "%s %s\n", printable(plan.ID, ""), words)
+	fmt.Fprintf(w, "%s %s\n", printable.Text(plan.ID, ""), words)
 	for _, c := range plan.Changes {
 		was, is := short(c.Old), short(c.New)
 		if was == is {
 			is = "another value, which is not shown"
 		}
-		fmt.Fprintf(w, "  %s\n", printable(fmt.Sprintf("%s: %s → %s", c.Field, was, is), ""))
+		fmt.Fprintf(w, "  %s\n", printable.Text(fmt.Sprintf("%s: %s → %s", c.Field, was, is), ""))
 	}
 	if plan.Note != "" {
-		fmt.Fprintln(w, "  "+printable(plan.Note, ""))
+		fmt.Fprintln(w, "  "+printable.Text(plan.Note, ""))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/internal/cli/deployment"
+	"github.com/headgate/headgate/internal/platform/printable"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -55,7 +56,7 @@ stores nothing.`,
 func printRelinking(w io.Writer, done *syncrun.Relinking) error {
 	for _, datatype := range slices.Sorted(maps.Keys(done.Datatypes)) {
 		t := done.Datatypes[datatype]
-		fmt.Fprintf(w, "%s: %s, by the key %s instead of %s\n", printable(datatype, ""), count(t.Rows, "row"), columns(t.To), columns(t.From))
+		fmt.Fprintf(w, "%s: %s, by the key %s instead of %s\n", printable.Text(datatype, ""), count(t.Rows, "row"), columns(t.To), columns(t.From))
 		fmt.Fprintf(w, "  %s with a row\n", count(t.Linked, "record"))
 		if t.Without > 0 {
 			fmt.Fprintf(w, "  %s without a record: the next pull makes one of each%s\n", count(t.Without, "row"), examples(t.WithoutExamples))
@@ -76,7 +77,7 @@ func printRelinking(w io.Writer, done *syncrun.Relinking) error {
 }
 
 // columns returns the columns of a key.
-func columns(names []string) string { return printable(strings.Join(names, ", "), "") }
+func columns(names []string) string { return printable.Text(strings.Join(names, ", "), "") }
 
 // shownExamples is the most examples in a line.
 const shownExamples = 3

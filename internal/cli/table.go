@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 // printTable prints rows in aligned columns. It leaves out a column that is empty in every
@@ -28,7 +30,7 @@ func printTable(w io.Writer, columns []string, rows [][]string) error {
 			if cell == "" {
 				cell = "-"
 			}
-			fmt.Fprint(t, printable(cell, ""), "\t")
+			fmt.Fprint(t, printable.Text(cell, ""), "\t")
 		}
 		fmt.Fprintln(t)
 	}

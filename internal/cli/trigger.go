@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/headgate/headgate/functions"
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 type triggerAnswer struct {
@@ -44,7 +45,7 @@ func printTrigger(w io.Writer, a *triggerAnswer) error {
 	if a.Repeated {
 		what = "has the same events already, " + what
 	}
-	_, err := fmt.Fprintf(w, "message %s: %s, %s\n", printable(*a.Triggered, ""), what, count(a.NumberOfEvents, "event"))
+	_, err := fmt.Fprintf(w, "message %s: %s, %s\n", printable.Text(*a.Triggered, ""), what, count(a.NumberOfEvents, "event"))
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/cli/deployment"
+	"github.com/headgate/headgate/internal/platform/printable"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -181,5 +182,5 @@ func syncLine(run *syncrun.Run) string {
 	if len(run.Errors) > 0 {
 		line += "  error: " + run.Errors[0]
 	}
-	return printable(line, "")
+	return printable.Text(line, "")
 }

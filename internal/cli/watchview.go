@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/headgate/headgate/internal/platform/printable"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -52,7 +53,7 @@ type lines struct {
 
 func (l *lines) add(format string, args ...any) { fmt.Fprintf(&l.buf, format+"\n", args...) }
 
-func (l *lines) notice(stderr io.Writer, text string) { fmt.Fprintln(stderr, printable(text, "")) }
+func (l *lines) notice(stderr io.Writer, text string) { fmt.Fprintln(stderr, printable.Text(text, "")) }
 
 func (l *lines) flush() error {
 	if l.buf.Len() == 0 { // to write nothing may block as well
@@ -98,7 +99,7 @@ type jsonView struct{ lines }
 func (v *jsonView) one(name string, raw json.RawMessage) {
 	var line bytes.Buffer
 	if err := json.Compact(&line, raw); err == nil { // it was decoded before
-		v.add(`{"%s":%s}`, name, printableJSON(line.Bytes()))
+		v.add(`{"%s":%s}`, name, printable.JSON(line.String()))
 	}
 }
 
@@ -162,7 +163,7 @@ func (v *screenView) run(_ json.RawMessage, run *syncrun.Run, _ bool) {
 }
 
 func (v *screenView) notice(_ io.Writer, text string) {
-	v.above = append(v.above, stamp(time.Now())+"  "+printable(text, ""))
+	v.above = append(v.above, stamp(time.Now())+"  "+printable.Text(text, ""))
 	_ = v.flush() // the next look reports that standard output is closed
 }
 
@@ -218,7 +219,7 @@ func messageLine(m *messageAnswer) string {
 			line += part.name + part.text
 		}
 	}
-	return printable(line, "")
+	return printable.Text(line, "")
 }
 
 func windowLine(w *watchedWindow) string {
@@ -234,7 +235,7 @@ func windowLine(w *watchedWindow) string {
 	} else if missing := inWords(w.Missing); missing != "" {
 		line += "  missing " + missing
 	}
-	return printable(line, "")
+	return printable.Text(line, "")
 }
 
 func statusLine(s *statusAnswer) string {
@@ -246,5 +247,5 @@ func statusLine(s *statusAnswer) string {
 	if s.Complete {
 		line += "  complete"
 	}
-	return printable(line, "")
+	return printable.Text(line, "")
 }

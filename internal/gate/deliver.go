@@ -21,7 +21,7 @@ type delivery struct {
 	size   int
 	choose func(store.Target) bool // the targets to send to
 	replay bool                    // an operator asks for it, beside the outbox's own attempts
-	errs   []error
+	errs   undelivered
 	span   trace.Span // of the message, from start to finish
 }
 
@@ -68,26 +68,38 @@ func (g *Gate) deliver(ctx context.Context, d delivery, a attempt, acked func())
 	d.finish(ctx)
 	whole = !slices.ContainsFunc(d.c.Targets, func(t store.Target) bool { return !t.Delivered() })
 	if len(d.errs) > 0 {
-		err = undelivered(d.errs)
+		err = d.errs
 	}
 	d.span.End(err)
 	return whole, err
 }
 
 // undelivered has the failures of the targets that did not take a message.
-type undelivered []error
+type undelivered []targetError
+
+// targetError is the failure of one target.
+type targetError struct {
+	target string
+	err    error
+}
 
 // Error returns all of them on one line.
 func (u undelivered) Error() string {
 	texts := make([]string, len(u))
-	for i, err := range u {
-		texts[i] = err.Error()
+	for i, f := range u {
+		texts[i] = fmt.Sprintf("target %s: %s", f.target, f.err)
 	}
 	return strings.Join(texts, "; ")
 }
 
 // Unwrap returns the failures.
-func (u undelivered) Unwrap() []error { return u }
+func (u undelivered) Unwrap() []error {
+	errs := make([]error, len(u))
+	for i, f := range u {
+		errs[i] = f.err
+	}
+	return errs
+}
 
 // start builds the message and begins to send it. done gives back the message's memory.
 func (d *delivery) start(ctx context.Context, a attempt) (answers chan answer, n int, done func(), err error) {
@@ -145,7 +157,7 @@ func (d *delivery) send(ctx context.Context, name string, m target.Message) erro
 func (d *delivery) take(a answer) {
 	t := &d.c.Targets[a.at]
 	if a.err != nil {
-		d.errs = append(d.errs, fmt.Errorf("target %s: %w", t.Name, a.err))
+		d.errs = append(d.errs, targetError{t.Name, a.err})
 	}
 	switch {
 	case t.Delivered(): // a replay

@@ -78,9 +78,18 @@ func (g *Gate) keepWaiting(ctx context.Context) {
 		g.log.WarnContext(ctx, "the expiry of events that waiting claims need could not be postponed", "waiting", n,
 			"oldest", oldest.Format(time.RFC3339), "expires", g.losesAt(oldest).Format(time.RFC3339), "error", err)
 	case now.Sub(oldest) >= warnAfter:
-		g.log.WarnContext(ctx, "messages have waited long for publication: check that the topic exists and takes messages; their events are kept meanwhile",
-			"waiting", n, "oldest", oldest.Format(time.RFC3339), "topic", g.topic)
+		g.log.WarnContext(ctx, "messages have waited long for publication: check that the topic or the targets exist and take messages; their events are kept meanwhile",
+			append([]any{"waiting", n, "oldest", oldest.Format(time.RFC3339)}, g.oldestWaitsFor(ctx)...)...)
 	}
+}
+
+// oldestWaitsFor says, as attributes of a line of the log, what the oldest claim waits for.
+func (g *Gate) oldestWaitsFor(ctx context.Context) []any {
+	oldest, err := g.store.Claims(ctx, g.svc.ServiceName, store.Page{State: store.Claimed, OldestFirst: true, Limit: 1})
+	if err != nil || len(oldest) == 0 {
+		return nil
+	}
+	return g.failedAt(oldest[0], nil)
 }
 
 // keepAll keeps the events of every claim that has waited for keepAfter. The oldest claims
@@ -175,9 +184,12 @@ func (g *Gate) warning(backlog int, oldest time.Time) string {
 	if backlog == 1 {
 		waiting = fmt.Sprintf("1 message is not published for %d hours", int(waits.Hours()))
 	}
-	if g.unkept.Load() {
-		return fmt.Sprintf("%s, and the events could not be kept: the first expire at %s. Check that the topic exists and takes messages, then POST /sweep",
-			waiting, g.losesAt(oldest).Format(time.RFC3339))
+	check := "check that the topic exists and takes messages, then POST /sweep"
+	if g.sole == nil {
+		check = "check the targets that lastError of GET /messages?state=claimed names, then POST /sweep"
 	}
-	return waiting + ": check that the topic exists and takes messages, then POST /sweep"
+	if g.unkept.Load() {
+		return fmt.Sprintf("%s, and the events could not be kept: the first expire at %s; %s", waiting, g.losesAt(oldest).Format(time.RFC3339), check)
+	}
+	return waiting + ": " + check
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ func TestLogSaysWhatToDoAboutATopic(t *testing.T) {
 		for _, text := range []string{"a claim could not be published; a later request or sweep retries it", "a waiting claim could not be published"} {
 			require.Eventually(w, func() bool { return len(log.saying(text)) > 0 }, time.Minute, time.Millisecond)
 			require.Equal(w, "create the topic: what waits is published then", log.saying(text)[0]["next"])
+			require.Equal(w, topic, log.saying(text)[0]["topic"])
 		}
 	})
 }
@@ -52,4 +54,36 @@ func TestLogSaysWhatToDoAboutATarget(t *testing.T) {
 			require.Contains(t, lines[0]["next"], says)
 		})
 	}
+}
+
+// Each line about a message that waits names the targets that did not take it, and no topic
+// that did.
+func TestLogNamesWhatDidNotTakeAMessage(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, drivertest.Memory(t), "s")
+	log := &logged{}
+	s.log = slog.NewJSONHandler(log, nil)
+	s.fail("hook", &target.Failure{Message: "a.example answers 500 Internal Server Error"})
+	s.fail("load", &target.Failure{Message: "the sync is at work on an earlier message"})
+	p := s.process()
+	p.send()
+	p.Idle()
+	s.pass(time.Minute)
+	_, err := p.SweepNow(context.Background())
+	require.NoError(t, err)
+	s.pass(25 * time.Hour)
+	_, err = p.SweepNow(context.Background())
+	require.NoError(t, err)
+	for _, text := range []string{
+		"a claim could not be published; a later request or sweep retries it", "a waiting claim could not be published",
+		"messages have waited long for publication: check that the topic or the targets exist and take messages; their events are kept meanwhile",
+	} {
+		lines := log.saying(text)
+		require.NotEmpty(t, lines, text)
+		require.ElementsMatch(t, []string{"hook", "load"}, strings.Split(fmt.Sprint(lines[0]["failedTargets"]), ","), text)
+		require.NotContains(t, lines[0], "topic")
+	}
+	status, err := p.Status(context.Background(), nil)
+	require.NoError(t, err)
+	require.Contains(t, status.Warning, "check the targets that lastError of GET /messages?state=claimed names")
 }

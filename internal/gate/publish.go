@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -43,7 +44,7 @@ func (g *Gate) publishNow(span trace.Span, c store.Claim, acked func()) {
 	ctx := span.Into(context.Background())
 	if err := g.publish(ctx, c, attempt{build: buildTime(1)}, acked); err != nil {
 		g.log.ErrorContext(ctx, "a claim could not be published; a later request or sweep retries it",
-			append([]any{"eventID", c.EventID, "claimID", c.ID, "topic", g.topic, "error", err}, nextStep(err)...)...)
+			slices.Concat([]any{"eventID", c.EventID, "claimID", c.ID}, g.failedAt(c.ClaimInfo, err), []any{"error", err}, nextStep(err))...)
 	}
 }
 

@@ -194,8 +194,8 @@ func (g *Gate) republishPage(ctx context.Context, claims []store.ClaimInfo, stay
 			if err != nil {
 				bad.Add(1)
 				refused.Store(refused.Load() || errors.Is(err, errBus))
-				g.log.ErrorContext(ctx, "a waiting claim could not be published", append([]any{"eventID", c.EventID, "claimID", c.ID,
-					"attempts", c.Attempts, "waiting", g.clock().Sub(c.Date).Round(time.Second).String(), "error", err}, nextStep(err)...)...)
+				g.log.ErrorContext(ctx, "a waiting claim could not be published", slices.Concat([]any{"eventID", c.EventID, "claimID", c.ID}, g.failedAt(c, err),
+					[]any{"attempts", c.Attempts, "waiting", g.clock().Sub(c.Date).Round(time.Second).String(), "error", err}, nextStep(err))...)
 				return nil
 			}
 			if done[i] = whole; whole {

@@ -52,7 +52,7 @@ func TestScriptsRunAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRunner(t, p)
-			r.run("", "HOOK_SECRET=wh", "NOTIFICATION_CHANNELS=projects/p/notificationChannels/1,projects/p/notificationChannels/2")
+			r.run("", "HOOK_SECRET=wh", "HOOK_SECRET_FORMER=before", "NOTIFICATION_CHANNELS=projects/p/notificationChannels/1,projects/p/notificationChannels/2")
 			r.made(p)
 			for _, a := range p.Alerts {
 				require.Equal(t, "projects/p/notificationChannels/1,projects/p/notificationChannels/2", r.Things["alert/"+a.Title]["channels"])
@@ -180,7 +180,7 @@ func TestSecretsOfTheEnvironment(t *testing.T) {
 	r := newRunner(t, deploytest.Plans(t)["everything"])
 	r.run("set HOOK_SECRET in the environment")
 	require.NotContains(t, r.Things, "run services/headgate")
-	r.run("", "HOOK_SECRET=wh\"$x") // goes on where it stopped
+	r.run("", "HOOK_SECRET=wh\"$x", "HOOK_SECRET_FORMER=before") // goes on where it stopped
 	r.run("")
 	r.run("", "HOOK_SECRET=another")
 	require.Equal(t, []string{"wh\"$x", "another"}, r.Values["headgate-env-HOOK_SECRET"])

@@ -58,7 +58,7 @@ func (h *HTTP) Send(ctx context.Context, m Message) error {
 // authenticate proves to the target who calls.
 func (h *HTTP) authenticate(ctx context.Context, req *http.Request, m Message, body []byte) error {
 	if h.Secret != "" {
-		headers, err := signature.Sign(h.Secret, m.ID, h.Now(), body)
+		headers, err := signature.Sign(h.Secret, m.ID, h.Now(), body, h.FormerSecret)
 		if err != nil {
 			return &Failure{Message: "the message cannot be signed", Final: true, Cause: err}
 		}

@@ -91,6 +91,21 @@ func TestMessageIsSignedByTheRulesOfStandardWebhooks(t *testing.T) {
 	require.Equal(t, "0123", r.header.Get("Ce-Id"))
 }
 
+// While a secret is rotated, a receiver that has either of the two verifies each message.
+func TestMessageIsSignedWithTheFormerSecret(t *testing.T) {
+	t.Parallel()
+	url, got := receiver(t, 200)
+	s := sender(t, url)
+	s.Secret, s.FormerSecret = signature.NewSecret(), signature.NewSecret()
+	require.NoError(t, s.Send(t.Context(), sent))
+	r := <-got
+	for _, secret := range []string{s.Secret, s.FormerSecret} {
+		_, err := signature.Verify([]string{secret}, r.header, r.body, now)
+		require.NoError(t, err)
+	}
+	require.Len(t, r.header.Values("webhook-signature"), 1, "in one header, as Standard Webhooks wants")
+}
+
 // tokens returns tokens that say for what they are.
 type tokens struct{ err error }
 

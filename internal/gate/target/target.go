@@ -80,6 +80,8 @@ type HTTP struct {
 	Secret   string
 	Audience string
 	Scopes   []string
+	// FormerSecret signs as well while Secret is rotated; "": none.
+	FormerSecret string
 
 	Tokens Tokens           // needed for Audience and Scopes
 	Now    func() time.Time // dates signatures

@@ -21,7 +21,7 @@ const (
 
 // consoleHandler writes lines for people: time of day, level, message, and then the
 // attributes as slog's text has them. With colour, errors are red and warnings yellow.
-// What could move a terminal's cursor is quoted, wherever it stands.
+// What a terminal would obey is escaped, wherever it stands.
 type consoleHandler struct {
 	out    *consoleOut
 	attrs  slog.Handler // writes the attributes to out.line, as slog's text
@@ -85,7 +85,7 @@ func (c *consoleHandler) Handle(ctx context.Context, r slog.Record) error {
 		return err
 	}
 	line := dim + r.Time.Format("15:04:05.000") + undim + " " + before + level + " " + message + after
-	if attrs := strings.TrimSuffix(c.out.line.String(), "\n"); attrs != "" {
+	if attrs := text(strings.TrimSuffix(c.out.line.String(), "\n")); attrs != "" {
 		line += " " + attrs
 	}
 	_, err := io.WriteString(c.out.w, line+"\n")

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -121,4 +123,28 @@ func parse(t *testing.T, r io.Reader) map[string]any {
 	var m map[string]any
 	require.NoError(t, json.NewDecoder(r).Decode(&m))
 	return m
+}
+
+// No text from outside is obeyed by the terminal that shows the log, in any format and at any
+// place of a line. What JSON says is the text as it was.
+func TestNoTextIsObeyedByATerminal(t *testing.T) {
+	t.Parallel()
+	for _, from := range []string{"\x1b[2J", "\u009b2J", "\u202egpj", "\u2066x", "\u2028x", "\x7f", "\r", "x\ny", "\U000e0001"} {
+		for _, format := range []Format{JSON, Logfmt, Console} {
+			var b bytes.Buffer
+			l := NewLogger(&b, Options{Format: format}).With("a"+from, from).WithGroup("g" + from)
+			l.Info("m"+from, "error", errors.New(from), "key"+from, from, "any", map[string]string{from: from}, "header", http.Header{"X": {from}})
+			line := strings.TrimSuffix(b.String(), "\n")
+			for _, r := range line {
+				require.True(t, strconv.IsPrint(r), "%s: %q", format, line)
+			}
+			if format == JSON {
+				got := parse(t, &b)
+				require.Equal(t, "m"+from, got["message"])
+				require.Equal(t, from, got["a"+from])
+				require.Equal(t, from, got["g"+from].(map[string]any)["error"])
+				require.Equal(t, map[string]any{from: from}, got["g"+from].(map[string]any)["any"])
+			}
+		}
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/headgate/headgate/internal/platform/printable"
 )
 
 // Format is the form of a logger's lines.
@@ -60,15 +62,34 @@ func FromEnv(getenv func(string) string, terminal, structured bool) (Options, er
 	return o, nil
 }
 
-// NewLogger returns a logger that writes to w.
+// shown writes each line so that no terminal obeys a character of it. slog calls Write once
+// for each record.
+type shown struct {
+	w      io.Writer
+	escape func(line string) string
+}
+
+func (s shown) Write(line []byte) (int, error) {
+	if _, err := io.WriteString(s.w, s.escape(string(line))); err != nil {
+		return 0, err
+	}
+	return len(line), nil
+}
+
+// NewLogger returns a logger that writes to w. Lines of every format may have texts from
+// outside, and none has a character that a terminal would obey: JSON has its escape instead,
+// which means the same value, and the other formats have Go's.
 func NewLogger(w io.Writer, o Options) *slog.Logger {
 	switch o.Format {
 	case Console:
 		return slog.New(newConsole(w, o.Level, o.Colour))
 	case Logfmt:
-		h := slog.NewTextHandler(w, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: Redact})
+		h := slog.NewTextHandler(shown{w, text}, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: Redact})
 		return slog.New(&handler{root: h, h: h, extra: plainExtra})
 	}
-	h := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: cloudNames})
+	h := slog.NewJSONHandler(shown{w, printable.JSON}, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: cloudNames})
 	return slog.New(&handler{root: h, h: h, cloud: true, extra: cloudExtra("")})
 }
+
+// text escapes a line of key=value. slog quotes most of what must be escaped, but not DEL.
+func text(line string) string { return printable.Text(line, "\n") }

@@ -116,7 +116,17 @@ var (
 	jsonType    = []string{"application/json"}
 	problemType = []string{"application/problem+json"}
 	noStore     = []string{"no-store"}
+	nosniff     = []string{"nosniff"}
 )
+
+// NoSniff tells browsers to take every answer for what its Content-Type says. Answers have
+// texts that callers chose: a browser that guessed could take one for a page or a script.
+func NoSniff(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-Content-Type-Options"] = nosniff
+		h.ServeHTTP(w, r)
+	})
+}
 
 // JSON answers with v. If v cannot be encoded, it writes nothing and returns an error.
 // It returns no error if the client has disconnected, because nobody could be told.

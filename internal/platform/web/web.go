@@ -199,7 +199,6 @@ func (rw *response) problem(r *http.Request, status int, f *fault.Error) {
 	for _, k := range []string{"Content-Length", "Content-Encoding", "Content-Disposition", "Etag", "Last-Modified"} {
 		h.Del(k)
 	}
-	h.Set("X-Content-Type-Options", "nosniff")
 	p := problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Instance: rw.requestID(), Errors: f.Details,
 	}

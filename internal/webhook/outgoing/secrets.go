@@ -79,22 +79,13 @@ func (t *Target) former(now time.Time) []Former {
 	return slices.DeleteFunc(slices.Clone(t.Former), func(f Former) bool { return !now.Before(f.Until) })
 }
 
-// sign returns the headers of a webhook. Standard Webhooks separates the signatures of
-// several secrets by spaces; the receiver needs one that fits.
-func (t *Target) sign(id string, now time.Time, body []byte) (headers http.Header, err error) {
-	if headers, err = signature.Sign(t.Secret, id, now, body); err != nil {
-		return nil, err
-	}
-	all := headers.Get(signature.HeaderSignature)
+// sign returns the headers of a webhook.
+func (t *Target) sign(id string, now time.Time, body []byte) (http.Header, error) {
+	var former []string
 	for _, f := range t.former(now) {
-		more, err := signature.Sign(f.Secret, id, now, body)
-		if err != nil {
-			return nil, err
-		}
-		all += " " + more.Get(signature.HeaderSignature)
+		former = append(former, f.Secret)
 	}
-	headers.Set(signature.HeaderSignature, all)
-	return headers, nil
+	return signature.Sign(t.Secret, id, now, body, former...)
 }
 
 // hideSecrets leaves out all that signs.

@@ -64,33 +64,50 @@ func NewSecret() string {
 }
 
 // Sign returns the headers of a webhook. The secret is whsec_… (v1) or whsk_… (v1a). The
-// id must not have a full stop.
-func Sign(secret, id string, at time.Time, body []byte) (http.Header, error) {
+// id must not have a full stop. While a secret is rotated, the former ones sign as well:
+// Standard Webhooks separates the signatures by spaces, and the receiver needs one that
+// fits. An empty former secret signs nothing.
+func Sign(secret, id string, at time.Time, body []byte, former ...string) (http.Header, error) {
 	if strings.Contains(id, ".") {
 		return nil, ErrID
 	}
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	signed := content(id, timestamp, body)
-	var signature string
-	switch {
-	case strings.HasPrefix(secret, privatePrefix):
+	all, err := sign(secret, signed)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range former {
+		if f == "" {
+			continue
+		}
+		more, err := sign(f, signed)
+		if err != nil {
+			return nil, err
+		}
+		all += " " + more
+	}
+	return http.Header{HeaderID: {id}, HeaderTimestamp: {timestamp}, HeaderSignature: {all}}, nil
+}
+
+// sign returns one signature, as it stands in the header.
+func sign(secret string, signed []byte) (string, error) {
+	if strings.HasPrefix(secret, privatePrefix) {
 		key, err := decode(secret, privatePrefix)
 		if err != nil || len(key) != ed25519.PrivateKeySize && len(key) != ed25519.SeedSize {
-			return nil, ErrSecret
+			return "", ErrSecret
 		}
 		private := ed25519.PrivateKey(key)
 		if len(key) == ed25519.SeedSize {
 			private = ed25519.NewKeyFromSeed(key)
 		}
-		signature = "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(private, signed))
-	default:
-		key, err := decode(secret, secretPrefix)
-		if err != nil || len(key) == 0 {
-			return nil, ErrSecret
-		}
-		signature = "v1," + base64.StdEncoding.EncodeToString(mac(key, signed))
+		return "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(private, signed)), nil
 	}
-	return http.Header{HeaderID: {id}, HeaderTimestamp: {timestamp}, HeaderSignature: {signature}}, nil
+	key, err := decode(secret, secretPrefix)
+	if err != nil || len(key) == 0 {
+		return "", ErrSecret
+	}
+	return "v1," + base64.StdEncoding.EncodeToString(mac(key, signed)), nil
 }
 
 // content returns the bytes to sign. They describe one webhook only if neither the id nor

@@ -37,6 +37,19 @@ func TestVector(t *testing.T) {
 	require.Equal(t, vectorID, id)
 }
 
+// While a secret is rotated, the header has the signature of each, separated by a space.
+func TestSignWithFormerSecrets(t *testing.T) {
+	t.Parallel()
+	other := signature.NewSecret()
+	alone, err := signature.Sign(other, vectorID, vectorTime, []byte(vectorBody))
+	require.NoError(t, err)
+	both, err := signature.Sign(other, vectorID, vectorTime, []byte(vectorBody), vectorSecret, "")
+	require.NoError(t, err)
+	require.Equal(t, alone.Get("webhook-signature")+" "+vectorSignature, both.Get("webhook-signature"))
+	_, err = signature.Sign(other, vectorID, vectorTime, []byte(vectorBody), "whsec_!")
+	require.ErrorIs(t, err, signature.ErrSecret)
+}
+
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	public, private, err := ed25519.GenerateKey(nil)

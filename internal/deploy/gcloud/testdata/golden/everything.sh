@@ -135,6 +135,7 @@ from_environment() {
 secret headgate-config "$config"
 from_environment GITHUB_SECRET headgate-env-GITHUB_SECRET
 from_environment HOOK_SECRET headgate-env-HOOK_SECRET
+from_environment HOOK_SECRET_FORMER headgate-env-HOOK_SECRET_FORMER
 
 # Queues of tasks that close windows.
 # queue NAME LOCATION FLAGS…
@@ -155,6 +156,7 @@ bind gcloud projects add-iam-policy-binding "$project" --condition='expression=r
 bind gcloud secrets add-iam-policy-binding headgate-config --member="serviceAccount:$runtime" --role=roles/secretmanager.secretAccessor
 bind gcloud secrets add-iam-policy-binding headgate-env-GITHUB_SECRET --member="serviceAccount:$runtime" --role=roles/secretmanager.secretAccessor
 bind gcloud secrets add-iam-policy-binding headgate-env-HOOK_SECRET --member="serviceAccount:$runtime" --role=roles/secretmanager.secretAccessor
+bind gcloud secrets add-iam-policy-binding headgate-env-HOOK_SECRET_FORMER --member="serviceAccount:$runtime" --role=roles/secretmanager.secretAccessor
 bind gcloud secrets add-iam-policy-binding wells --member="serviceAccount:$runtime" --role=roles/secretmanager.secretAccessor
 bind gcloud secrets add-iam-policy-binding live --project=acme-ops --member="serviceAccount:$runtime" --role=roles/secretmanager.secretAccessor
 bind gcloud pubsub topics add-iam-policy-binding ship-order --member="serviceAccount:$runtime" --role=roles/pubsub.publisher
@@ -183,7 +185,7 @@ deploy() {
     --startup-probe=httpGet.path=/readyz,httpGet.port=8080,periodSeconds=2,timeoutSeconds=2,failureThreshold=60 \
     --liveness-probe=httpGet.path=/healthz,httpGet.port=8080,periodSeconds=60,timeoutSeconds=10,failureThreshold=3
 }
-secrets="/etc/headgate/config.json=headgate-config:$(version headgate-config),GITHUB_SECRET=headgate-env-GITHUB_SECRET:$(version headgate-env-GITHUB_SECRET),HOOK_SECRET=headgate-env-HOOK_SECRET:$(version headgate-env-HOOK_SECRET)"
+secrets="/etc/headgate/config.json=headgate-config:$(version headgate-config),GITHUB_SECRET=headgate-env-GITHUB_SECRET:$(version headgate-env-GITHUB_SECRET),HOOK_SECRET=headgate-env-HOOK_SECRET:$(version headgate-env-HOOK_SECRET),HOOK_SECRET_FORMER=headgate-env-HOOK_SECRET_FORMER:$(version headgate-env-HOOK_SECRET_FORMER)"
 deploy headgate --args=--database=headgate --concurrency=200 --max-instances=10 --timeout=3600 --memory=1Gi --session-affinity --no-cpu-throttling --no-allow-unauthenticated
 url_headgate=$(url headgate)
 
