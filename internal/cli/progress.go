@@ -16,7 +16,7 @@ import (
 )
 
 // progress shows how far work is: as a bar on a terminal, and of a run as a line every two
-// seconds elsewhere. A silent one shows nothing, for programs that read JSON. It has no
+// seconds elsewhere, if something changed since the line before. A silent one shows nothing, for programs that read JSON. It has no
 // colours.
 type progress struct {
 	w        io.Writer
@@ -27,6 +27,7 @@ type progress struct {
 	step     string
 	bar      *progressbar.ProgressBar // on the terminal now; nil: none
 	known    bool                     // the bar has an end
+	drawn    string                   // the latest line, where there is no bar
 }
 
 const (
@@ -147,7 +148,10 @@ func (p *progress) draw(share float64, text string) {
 		if share >= 0 {
 			text = fmt.Sprintf("%3.0f %%  %s", share*100, text)
 		}
-		fmt.Fprintln(p.w, text)
+		if text != p.drawn { // a run that waits for its source stays the same for minutes
+			p.drawn = text
+			fmt.Fprintln(p.w, text)
+		}
 		return
 	}
 	text = p.fits(text)

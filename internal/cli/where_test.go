@@ -48,7 +48,7 @@ func TestSyncCommandsAtEveryPlace(t *testing.T) {
 			data := filepath.Join(dir, "data")
 			base, _ := serving(t, env, "--data", data)
 			env["HEADGATE_URL"] = "http://127.0.0.1:1" // the flag wins
-			return []string{"--data", data}, fmt.Sprintf("process %d %s has the store in %s open: using that process, with its configuration\n", os.Getpid(), base, data)
+			return []string{"--data", data}, fmt.Sprintf("process %d at %s has the store in %s open: using that process, with its configuration\n", os.Getpid(), base, data)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

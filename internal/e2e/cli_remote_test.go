@@ -78,7 +78,7 @@ func TestInterruptedSyncCommandLeavesTheRun(t *testing.T) {
 	p.atWork(t)
 	require.NoError(t, command.cmd.Process.Signal(syscall.SIGINT))
 	require.Equal(t, 1, command.ends(t))
-	require.Contains(t, command.stderr.String(), fmt.Sprintf("process %d %s has the store in %s open: using that process", p.cmd.Process.Pid, p.base, data))
+	require.Contains(t, command.stderr.String(), fmt.Sprintf("process %d at %s has the store in %s open: using that process", p.cmd.Process.Pid, p.base, data))
 	run := p.ended(t, "wells")
 	require.Contains(t, command.stderr.String(), fmt.Sprintf("run %s continues at %s\n", run.ID, p.base))
 	require.Equal(t, int64(rows), run.Counts.Created)

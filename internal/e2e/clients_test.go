@@ -3,6 +3,9 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,6 +109,35 @@ func TestTheDocumentsPython(t *testing.T) {
 		return run(t, dir, []string{"HEADGATE=http://" + p, "PORT=" + at[strings.LastIndex(at, ":")+1:]}, "python3", "-B", "main.py")
 	}
 	consumedOnce(t, p, at, begin(), begin)
+}
+
+// The documents' program in Python listens before it sends: a message that its own event
+// completes finds it, and does not wait for its second attempt.
+func TestTheDocumentsPythonListensFirst(t *testing.T) {
+	t.Parallel()
+	installed(t, "python3", "HEADGATE_REQUIRE_NODE")
+	dir := t.TempDir()
+	module, err := os.ReadFile("../../client/python/headgate.py")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "headgate.py"), module, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.py"), []byte(documented(t, "python")), 0o600))
+	at := fixedPort(t)
+	dialled := make(chan error, 1)
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, err := net.Dial("tcp", at)
+		if err == nil {
+			err = conn.Close()
+		}
+		select {
+		case dialled <- err:
+		default:
+		}
+		fmt.Fprint(w, `{"id":"1","eventKey":"entry1","receivedAt":"2026-05-01T12:00:00Z","duplicate":false,"triggered":null}`)
+	}))
+	defer gate.Close()
+	c := run(t, dir, []string{"HEADGATE=" + gate.URL, "PORT=" + at[strings.LastIndex(at, ":")+1:]}, "python3", "-B", "main.py")
+	c.says(t, "stored")
+	require.NoError(t, <-dialled)
 }
 
 // consumedOnce starts the server under a client that already sends to it at addr, and listens

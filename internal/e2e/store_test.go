@@ -194,7 +194,7 @@ func TestSecondServerOnOneDirectory(t *testing.T) {
 
 	code, _, errs := command(t, nil, "sync", "list", "--data", first.o.data)
 	require.Zero(t, code, errs)
-	require.Contains(t, errs, fmt.Sprintf("process %d %s has the store in %s open: using that process", first.cmd.Process.Pid, first.base, first.o.data))
+	require.Contains(t, errs, fmt.Sprintf("process %d at %s has the store in %s open: using that process", first.cmd.Process.Pid, first.base, first.o.data))
 
 	first.event(t, "entry1", "to the first")
 	require.NotNil(t, second.event(t, "entry2", "to the second").Triggered, "both processes use the same stored events")

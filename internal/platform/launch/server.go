@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/headgate/headgate/internal/store/sqlitestore"
@@ -21,8 +22,8 @@ func (s Settings) introduction() string {
 	return strings.TrimSpace(text)
 }
 
-// Server returns the introduction of the process that serves the embedded store, and the
-// address at which it serves the function. Both are "" if no process serves the store. The
+// Server returns what to call the process that serves the embedded store, as in "process 71
+// at http://127.0.0.1:8080", and the address at which it serves the function. Both are "" if no process serves the store. The
 // address is also "" if the process has none, or serves another function only.
 func (s Settings) Server(function string) (who, address string) {
 	if s.Store != SQLite {
@@ -32,6 +33,9 @@ func (s Settings) Server(function string) (who, address string) {
 	said := strings.Fields(who) // "process", number, address, and perhaps "serving", a function
 	if len(said) == 3 || len(said) == 5 && said[4] == function {
 		address = said[2]
+	}
+	if len(said)%2 == 1 && len(said) > 1 { // it has an address
+		who = strings.Join(slices.Insert(said, 2, "at"), " ")
 	}
 	return who, address
 }
