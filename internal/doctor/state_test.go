@@ -40,7 +40,7 @@ func TestStoreDoesNotAnswer(t *testing.T) {
 	end()
 	require.Equal(t, []Finding{{"store.late", Error, "the store did not answer within 5s", "gcloud firestore databases describe --database=gate --project=p-1"}}, e.storeCheck().run(ended))
 	e.Place.FirestoreEmulator = "127.0.0.1:8080"
-	require.Equal(t, "curl http://127.0.0.1:8080", e.storeCheck().LateFix)
+	require.Equal(t, "curl http://127.0.0.1:8080/", e.storeCheck().LateFix)
 	e.Place.Firestore = false
 	require.Empty(t, e.storeCheck().LateFix)
 }
@@ -84,7 +84,7 @@ func TestSweep(t *testing.T) {
 	require.Equal(t, Error, f.State)
 	require.Contains(t, f.Fix, `gcloud scheduler jobs create http headgate-sweep --project=p-1`)
 	require.Contains(t, f.Fix, `--uri="https://gate.example.com/sweep"`)
-	require.Contains(t, f.Fix, `--location="$(gcloud config get-value run/region)"`)
+	require.Contains(t, f.Fix, `--location="${REGION:?set it to the region of the service, such as europe-west3}"`)
 	require.Contains(t, f.Fix, "--oidc-service-account-email=headgate-caller@p-1.iam.gserviceaccount.com")
 	account := "7-compute@developer.gserviceaccount.com"
 	w.Place.Own = func(context.Context) (string, string) { return "europe-west3", account }
@@ -141,7 +141,7 @@ func TestSecrets(t *testing.T) {
 	f := w.one(t, "secret.unset")
 	require.Equal(t, Error, f.State)
 	require.Contains(t, f.Text, "the environment variable ECHO_SECRET is not set")
-	require.Contains(t, f.Fix, "gcloud run services update gate --project=p-1 --update-secrets=ECHO_SECRET=")
+	require.Contains(t, f.Fix, `gcloud run services update gate --project=p-1 --region="${REGION:?set it to the region of the service, such as europe-west3}" --update-secrets=ECHO_SECRET=`)
 	for text, want := range map[string]string{
 		"there is no secret projects/p-1/secrets/echo/versions/latest": "gcloud secrets create echo --project=p-1",
 		"it may not be read: grant roles/secretmanager.secretAccessor": "gcloud secrets add-iam-policy-binding echo --project=p-1 --member=\"serviceAccount:gate@p-1",
