@@ -159,6 +159,7 @@ type App struct {
 
 	helped     atomic.Uint64 // counts calls of Help
 	declared   atomic.Bool   // the configuration's syncs are stored
+	abandoned  atomic.Value  // []string: syncs that the configuration no longer declared when they were stored
 	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
 
 	stop    context.CancelFunc

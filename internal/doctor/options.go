@@ -23,6 +23,9 @@ type Store interface {
 // Source is a sync whose source can be looked at.
 type Source struct {
 	ID string
+	// Abandoned says what to do about a sync that the configuration declared once and declares
+	// no longer; "" for any other.
+	Abandoned string
 	// Reach returns what failed at the source, nothing if it could be read.
 	Reach func(ctx context.Context) (failures []string)
 }

@@ -160,14 +160,15 @@ func TestSourcesAndWhatNamesSyncs(t *testing.T) {
 	w := newWorld(t, `{"hooks": [{"name": "h", "verify": {"type": "none"}, "sync": "gone"}], "drafts": [{"name": "d", "sync": {"id": "wells", "datatype": "x"}}]}`)
 	w.Sources = func(context.Context) ([]Source, error) {
 		return []Source{
-			{"wells", func(context.Context) []string { return nil }},
-			{"lakes", func(context.Context) []string { return []string{"x: connection\nrefused"} }},
+			{"wells", "", func(context.Context) []string { return nil }},
+			{"lakes", "it was declared once", func(context.Context) []string { return []string{"x: connection\nrefused"} }},
 		}, nil
 	}
 	w.HookUsed = func(context.Context, string) (bool, error) { return false, nil }
 	require.Equal(t, `the source of sync "wells" can be read`, w.one(t, "source.reachable").Text)
 	require.Equal(t, Finding{"source.unreachable", Error, `the source of sync "lakes" cannot be read: x: connection refused`, "headgate [sync run lakes --validate]"}, w.one(t, "source.unreachable"))
 	require.Equal(t, `the hook "h" names the sync "gone", which does not exist`, w.one(t, "sync.missing").Text)
+	require.Equal(t, Finding{"sync.dropped", Warning, "it was declared once", "headgate [sync delete lakes]"}, w.one(t, "sync.dropped"))
 	require.Equal(t, Warning, w.one(t, "hook.silent").State)
 	w.Sources = func(context.Context) ([]Source, error) { return nil, errors.New("the store is down") }
 	require.Equal(t, NotChecked, w.one(t, "source.reachable").State)
