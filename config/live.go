@@ -38,7 +38,7 @@ type Live struct {
 
 // LiveResolver is the service that has the entities of a type.
 type LiveResolver struct {
-	// The type, or organisation/type.
+	// The type, of every organisation; or organisation/type.
 	Entity string `json:"entity" decode:"required"`
 	// Called with GET; {org}, {type} and {id} are filled in. The client's secret is in X-Client-Secret.
 	URL string `json:"url" decode:"required" format:"httpURL"`

@@ -10,7 +10,8 @@ import (
 // A name that no entity can have is the caller's fault, and says what is wrong.
 func TestNamesThatCannotBe(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, oneService(`,"hooks":[{"name":"h","verify":{"type":"none"},"entity":"body.entity","id":"body.id","signal":true}]`))
+	g := newGateway(t, oneService(`,"hooks":[{"name":"h","verify":{"type":"none"},"entity":"body.entity","id":"body.id","signal":true}],
+		"live":{"resolvers":[{"entity":"items","url":"https://app.example.com/{id}"}]}`))
 	long := strings.Repeat("x", 1001)
 	for id, detail := range map[string]string{`"*"`: `"*"`, `"` + long + `"`: "1000"} {
 		body := `{"entity":"items","id":` + id + `}`

@@ -50,7 +50,10 @@ func (b *builder) connecting(serve func(http.ResponseWriter, *http.Request, live
 		}
 		if l.Tokens != nil && shown != "" {
 			grant, err := l.Tokens.Verify(r.Context(), shown)
+			pattern, is := errors.AsType[*token.PatternError](err)
 			switch {
+			case is:
+				return fault.New(fault.Forbidden, "%s", pattern)
 			case err == nil:
 				access.Allowed, access.Until = grant.Allowed, grant.Until
 				return connect(w, r, access)

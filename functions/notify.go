@@ -18,7 +18,7 @@ const maxNotified = 1000
 
 type notifiedJSON struct {
 	Notified int           `json:"notified" description:"Of how many entities clients were told."`
-	NotSent  []app.NotSent `json:"notSent,omitempty" description:"The entities that no client can get, because their resolver may not be called."`
+	NotSent  []app.NotSent `json:"notSent,omitempty" description:"The entities that no client can get, because their resolver may not be called, or there is none."`
 }
 
 // notify tells live clients, on every instance, that entities changed.

@@ -25,6 +25,7 @@ func TestNotifyOfWhatCannotBeFetched(t *testing.T) {
 	a = g.do("POST", "/notify", `[{"entity":"plain","id":"1"},{"entity":"private","id":"1"}]`)
 	requireProblem(t, a, 400, "nothing was sent", "live.allowHTTP")
 	require.Contains(t, string(a.raw), "$[1]")
+	require.Equal(t, 201, g.do("PUT", "/orgs/default/items/1", `{"n":1}`).status)
 	a = g.do("POST", "/notify", `[{"entity":"plain","id":"1"},{"entity":"items","id":"2"}]`)
 	require.Equal(t, 200, a.status)
 	require.Equal(t, 1, a.num("notified"))
@@ -34,4 +35,29 @@ func TestNotifyOfWhatCannotBeFetched(t *testing.T) {
 	a = g.do("POST", "/notify", `{"entity":"items","id":"2"}`)
 	require.Equal(t, 200, a.status)
 	require.NotContains(t, a.json, "notSent")
+}
+
+// An application that notifies of entities which nothing has is told so: a misspelt name
+// would otherwise be accepted for ever.
+func TestNotifyOfWhatNothingHas(t *testing.T) {
+	t.Parallel()
+	cfg := oneService(`,"live":{"resolvers":[{"entity":"report","url":"https://app.example.com/{id}"},{"entity":"acme/items","url":"https://app.example.com/{id}"}]}`)
+	g := newGateway(t, cfg)
+	const none = "live.resolvers does not name the entity, and there is no record of this type"
+	a := g.do("POST", "/notify", `[{"entity":"itmes","id":"1"},{"entity":"other/items","id":"1"}]`)
+	requireProblem(t, a, 400, "nothing was sent: "+none)
+	require.Contains(t, string(a.raw), "$[1]")
+	for _, ours := range []string{"task-lists", "task-list-sessions", "drafts", "headgate/services", "report", "other/report", "acme/items"} {
+		require.Equal(t, 200, g.do("POST", "/notify", `{"entity":"`+ours+`","id":"1"}`).status, ours)
+	}
+	require.Equal(t, 201, g.do("PUT", "/orgs/default/items/1", `{"n":1}`).status)
+	a = g.do("POST", "/notify", `[{"entity":"items","id":"7"},{"entity":"itmes","id":"1"},{"entity":"items","id":""}]`)
+	require.Equal(t, 200, a.status, a.raw)
+	require.Equal(t, 1, a.num("notified"))
+	require.Equal(t, []any{
+		map[string]any{"entity": "itmes", "id": "1", "reason": none},
+		map[string]any{"entity": "items", "id": "", "reason": `live.resolvers does not name the entity, and no record has the id ""`},
+	}, a.json["notSent"])
+	require.Equal(t, 204, g.do("DELETE", "/orgs/default/items/1", "").status)
+	require.Equal(t, 200, g.do("POST", "/notify", `{"entity":"items","id":"1"}`).status, "clients hear that it is gone")
 }

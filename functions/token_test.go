@@ -49,6 +49,21 @@ func TestSpellingsOfBearer(t *testing.T) {
 	}
 }
 
+// The answer to a token that is signed and names an entity wrongly says what is wrong, on both
+// transports.
+func TestTokenWithAPatternThatNamesNothing(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("s", 32)
+	g := newGateway(t, oneService(`,"live":{"token":{"secret":"`+secret+`","audience":"headgate"}}`))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(secret)}, nil)
+	require.NoError(t, err)
+	token, err := jwt.Signed(signer).Claims(map[string]any{"aud": "headgate", "exp": g.clock().Add(time.Hour).Unix(), "entities": []string{"repos/a/b/c"}}).Serialize()
+	require.NoError(t, err)
+	for _, path := range []string{"/live?entity=items&id=1", "/ws/entity-sync/"} {
+		requireProblem(t, g.do("GET", path, "", "Authorization", "Bearer "+token), 403, `"repos/a/b/c"`, "%2F")
+	}
+}
+
 func TestWhoMaySync(t *testing.T) {
 	t.Parallel()
 	sum := func(s string) string { b := sha256.Sum256([]byte(s)); return hex.EncodeToString(b[:]) }

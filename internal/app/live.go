@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/bus"
@@ -114,11 +115,20 @@ func (o *Options) newResolvers() (list []*resolver.HTTP, err error) {
 // nil.
 func (a *App) resolver(k live.Key) live.Resolver {
 	for i, h := range a.resolvers {
-		if r := a.o.Config.Live.Resolvers[i]; r.Entity == k.Entity() || r.Entity == k.Type {
+		if serves(a.o.Config.Live.Resolvers[i].Entity, k) {
 			return h
 		}
 	}
 	return nil
+}
+
+// serves reports whether the resolver of an entity ("items" or "acme/items") has the key: a
+// name without a slash is a type of every organisation, one with a slash that of one.
+func serves(entity string, k live.Key) bool {
+	if !strings.Contains(entity, "/") {
+		return entity == k.Type
+	}
+	return live.KeyOf(entity, k.ID) == k
 }
 
 // passThrough sends a client's frame to the URL or the topic that the configuration names.

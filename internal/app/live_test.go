@@ -98,3 +98,20 @@ func TestTheConfiguredVersionReachesTheResolver(t *testing.T) {
 	_, err = o.newResolvers()
 	require.ErrorContains(t, err, "live.resolvers[1].version")
 }
+
+// A resolver has the type that it names in every organisation, or in the one that it names.
+func TestResolverServesOneMeaning(t *testing.T) {
+	t.Parallel()
+	keys := []live.Key{{Org: "default", Type: "items", ID: "1"}, {Org: "acme", Type: "items", ID: "1"}, {Org: "default", Type: "acme/items", ID: "1"}, {Org: "default", Type: "acme", ID: "items"}}
+	for entity, want := range map[string][]bool{
+		"items":              {true, true, false, false},
+		"acme/items":         {false, true, false, false},
+		"default/items":      {true, false, false, false},
+		"default/acme/items": {false, false, true, false},
+		"acme":               {false, false, false, true},
+	} {
+		for i, k := range keys {
+			require.Equal(t, want[i], serves(entity, k), "%s: %v", entity, k)
+		}
+	}
+}

@@ -39,7 +39,7 @@ func (a *App) Start() {
 	}
 	a.running.Go(func() {
 		a.Declare(ctx) // before it is told which syncs are missing
-		a.flow.WarnOfMissingSyncs(ctx)
+		a.flow.WarnOfMissing(ctx)
 		a.tick(ctx)
 		if a.o.SweepEvery <= 0 {
 			return

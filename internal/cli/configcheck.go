@@ -50,6 +50,9 @@ func newConfigCheck(p *Process) *cobra.Command {
 			for _, h := range cfg.Hooks {
 				showHook(p.Stdout, h)
 			}
+			for _, h := range cfg.Hooks {
+				warnOfSignals(p.Stdout, cfg, h)
+			}
 			for _, unset := range cfg.Unset(p.Getenv) {
 				say("warning: " + unset)
 			}

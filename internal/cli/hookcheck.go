@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/headgate/headgate/config"
+	"github.com/headgate/headgate/internal/app"
 	"github.com/headgate/headgate/internal/platform/printable"
 	"github.com/headgate/headgate/internal/webhook/expression"
 )
@@ -16,6 +18,14 @@ type hookSample struct {
 	what    string
 	headers map[string]string
 	body    string
+}
+
+func (s hookSample) header() http.Header {
+	header := http.Header{}
+	for name, v := range s.headers {
+		header.Set(name, v)
+	}
+	return header
 }
 
 // hookSamples has the webhooks on which config check shows a hook's expressions.
@@ -43,13 +53,54 @@ func showHook(w io.Writer, h config.Hook) {
 	}
 }
 
+// warnOfSignals writes which entities the hook signals, on its sender's samples or on every
+// webhook, although no client can get them.
+func warnOfSignals(w io.Writer, cfg *config.Config, h config.Hook) {
+	for _, entity := range signalled(h) {
+		if warning := app.UnresolvedEntity(cfg, entity); warning != "" {
+			fmt.Fprintln(w, printable(fmt.Sprintf("warning: hook %q: %s", h.Name, warning), ""))
+		}
+	}
+}
+
+// signalled returns the entities that the hook signals, as far as that is known without a
+// webhook of its own. Its expressions were checked before.
+func signalled(h config.Hook) (entities []string) {
+	e, err := expression.Compile(h.Entity)
+	if err != nil || !h.Signal {
+		return nil
+	}
+	if entity, constant := e.Constant(); constant {
+		return []string{entity}
+	}
+	for _, s := range hookSamples[h.Verify.Type] {
+		vars, err := expression.Of(s.header(), []byte(s.body))
+		if err != nil || !meant(h, vars) {
+			continue
+		}
+		if entity, err := e.Text(vars); err == nil && !slices.Contains(entities, entity) {
+			entities = append(entities, entity)
+		}
+	}
+	return entities
+}
+
+// meant reports whether the hook's condition holds.
+func meant(h config.Hook, vars expression.Variables) bool {
+	if h.When == "" {
+		return true
+	}
+	when, err := expression.Condition(h.When)
+	if err != nil {
+		return false
+	}
+	holds, err := when.Holds(vars)
+	return err == nil && holds
+}
+
 // outcome returns what a hook's expressions make of a sample. They were checked before.
 func outcome(h config.Hook, s hookSample) string {
-	header := http.Header{}
-	for name, v := range s.headers {
-		header.Set(name, v)
-	}
-	vars, err := expression.Of(header, []byte(s.body))
+	vars, err := expression.Of(s.header(), []byte(s.body))
 	if err != nil {
 		return err.Error()
 	}

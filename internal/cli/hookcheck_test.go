@@ -43,3 +43,31 @@ func TestHookSamples(t *testing.T) {
 		}
 	}
 }
+
+// config check warns of entities that a hook signals although no client can get them, whether
+// they are the same for all webhooks or the sender's.
+func TestConfigCheckWarnsOfSignals(t *testing.T) {
+	t.Parallel()
+	const nobody = `: while there are no records of it, its signals reach nobody` + "\n"
+	for hook, want := range map[string]string{
+		`"entity": "'repos'", "id": "body.id"`: `warning: hook "h": live.resolvers does not name the entity "repos"` + nobody,
+		`"entity": "'acme/' + headers['x-github-event']", "id": "'1'", "when": "headers['x-github-event'] != 'ping'"`: `warning: hook "h": live.resolvers does not name the entity "acme/push"` + nobody,
+		`"entity": "'r' + body.ref", "id": "'1'"`:             `warning: hook "h": live.resolvers does not name the entity "rrefs/heads/main"` + nobody,
+		`"entity": "'resolved'", "id": "body.id"`:             "",
+		`"entity": "'task-lists'", "id": "body.id"`:           "",
+		`"entity": "'headgate/status'", "id": "body.id"`:      "",
+		`"entity": "'other/drafts'", "id": "body.id"`:         `warning: hook "h": live.resolvers does not name the entity "other/drafts"` + nobody,
+		`"entity": "'acme/declared'", "id": "body.id"`:        "",
+		`"entity": "'declared'", "id": "body.id"`:             `warning: hook "h": live.resolvers does not name the entity "declared"` + nobody,
+		`"entity": "body.nothing", "id": "body.id"`:           "",
+		`"entity": "'repos'", "id": "body.id", "sync": "own"`: `warning: hook "h": live.resolvers does not name the entity "repos"` + nobody,
+	} {
+		cfg, err := config.Parse([]byte(`{"hooks": [{"name": "h", "verify": {"type": "github", "secrets": ["s3cret"]}, "signal": true, ` + hook + `}],
+			"live": {"resolvers": [{"entity": "resolved", "url": "https://app.example.com/{id}"}]},
+			"syncs": [{"id": "d", "orgId": "acme", "type": "pull", "datasource": {"type": "csv", "fileUrl": "f.csv", "selectedDatatypes": ["declared"]}}]}`))
+		require.NoError(t, err, hook)
+		var out bytes.Buffer
+		warnOfSignals(&out, cfg, cfg.Hooks[0])
+		require.Equal(t, want, out.String(), hook)
+	}
+}

@@ -59,6 +59,7 @@ type Taken struct {
 	Entity    string `json:"entity,omitempty"`
 	ID        string `json:"id,omitempty"`
 	RunID     string `json:"runId,omitempty"`
+	NotSent   string `json:"notSent,omitempty" description:"Why no live client can get the entity. The rest was done."`
 	Waiting   bool   `json:"waiting,omitempty" description:"The run begins when the one that is at work now has ended."`
 	EventID   string `json:"eventId,omitempty"`
 	// Challenge is the text with which the sender asks to be answered instead.
@@ -132,6 +133,9 @@ func (f *Flow) act(ctx context.Context, hook *incoming.Hook, w *incoming.Webhook
 		}
 	}
 	if hook.Signal {
+		if out.NotSent = f.Unresolved(ctx, changed); out.NotSent != "" {
+			f.refusals.tellNotSent(ctx, f.o.Log, f.o.Now(), hook.Name, out.Entity, out.NotSent)
+		}
 		if err := f.Notify(ctx, []live.Key{changed}); err != nil {
 			if hook.EventKey == "" && hook.Sync == "" {
 				return false, err

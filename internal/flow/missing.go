@@ -41,9 +41,9 @@ func (f *Flow) missing(ctx context.Context, id string) (bool, error) {
 	return false, err
 }
 
-// WarnOfMissingSyncs logs a line for everything in the configuration that names a sync
-// which does not exist. It may still be created.
-func (f *Flow) WarnOfMissingSyncs(ctx context.Context) {
+// WarnOfMissing logs a line for everything in the configuration that names a sync or an
+// entity which does not exist. It may still be created.
+func (f *Flow) WarnOfMissing(ctx context.Context) {
 	warn := func(id, what string, attrs ...any) {
 		missing, err := f.missing(ctx, id)
 		switch {
@@ -68,6 +68,7 @@ func (f *Flow) WarnOfMissingSyncs(ctx context.Context) {
 			warn(h.Sync, "a hook names a sync that does not exist: its webhooks are refused until it is created", "hook", h.Name)
 		}
 	}
+	f.warnOfUnresolved(ctx, f.o.Config.Hooks)
 	for _, d := range f.o.Config.Drafts {
 		if d.Sync != nil {
 			warn(d.Sync.ID, "a draft names a sync that does not exist: it has no rows until the sync is created", "draft", d.Name)

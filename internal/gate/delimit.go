@@ -32,6 +32,7 @@ func (g *Gate) delimit(ctx context.Context, t taking, s *gathered) error {
 				s.Spans[i].None = true
 				continue
 			}
+			s.Marked = append(s.Marked, i)
 			first, last := t.waiting[refs[0].ID], t.waiting[refs[len(refs)-1].ID]
 			s.Spans[i] = gatherable{From: first.At, To: position{last.At, last.ID}}
 			if m := g.rules.shape.Rules[i].Max; m > 0 && !t.asked {
@@ -56,6 +57,7 @@ func (g *Gate) delimit(ctx context.Context, t taking, s *gathered) error {
 				return store.ErrConflict // another instance has claimed some of them meanwhile
 			}
 			if sum.Count > 0 {
+				s.Marked = append(s.Marked, i)
 				later(scope{}, sum.Last)
 			}
 		}
@@ -63,7 +65,9 @@ func (g *Gate) delimit(ctx context.Context, t taking, s *gathered) error {
 			s.Spans[i] = gatherable{From: t.since.Add(time.Microsecond), To: position{latest[scope{}], lastID}}
 		}
 	}
-	if !s.Kept {
+	if s.Kept {
+		s.Marked = nil
+	} else {
 		s.Marks = slices.SortedFunc(maps.Values(latest), time.Time.Compare)
 	}
 	return nil

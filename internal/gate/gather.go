@@ -20,15 +20,16 @@ import (
 // gathered is the progress of a claim in parts, which the store keeps in Claim.Gather: the
 // events that belong to the claim, and those that it has taken (docs/decisions/018).
 type gathered struct {
-	Kept    bool           `json:"kept,omitempty"`  // the service keeps its events: no pointer is taken
-	Order   []int          `json:"order"`           // the endpoints, as they are taken
-	Next    int            `json:"next"`            // the number of endpoints that were taken whole
-	Spans   []gatherable   `json:"spans"`           // by endpoint
-	Marks   []time.Time    `json:"marks,omitempty"` // of the first endpoint
-	Lists   []gatheredList `json:"lists"`           // by endpoint
-	Size    int64          `json:"size"`            // of the included events
-	Largest int64          `json:"largest"`         // of them
-	Named   bool           `json:"named"`           // all included events have idempotency keys
+	Kept    bool           `json:"kept,omitempty"`   // the service keeps its events: no pointer is taken
+	Order   []int          `json:"order"`            // the endpoints, as they are taken
+	Next    int            `json:"next"`             // the number of endpoints that were taken whole
+	Spans   []gatherable   `json:"spans"`            // by endpoint
+	Marks   []time.Time    `json:"marks,omitempty"`  // by scope
+	Marked  []int          `json:"marked,omitempty"` // the endpoints that have the marks; none: the first one
+	Lists   []gatheredList `json:"lists"`            // by endpoint
+	Size    int64          `json:"size"`             // of the included events
+	Largest int64          `json:"largest"`          // of them
+	Named   bool           `json:"named"`            // all included events have idempotency keys
 }
 
 // position is a place in a set's order.
@@ -109,7 +110,7 @@ func (g *Gate) firstPart(ctx context.Context, t taking, span trace.Span) (_ *rel
 			return rel, false, err
 		}
 	}
-	p, n, err := g.nextPart(ctx, &c, &s)
+	p, n, err := g.nextPart(ctx, &c, &s, &t)
 	if err == nil && n == 0 {
 		err = store.ErrConflict
 	}
@@ -118,7 +119,7 @@ func (g *Gate) firstPart(ctx context.Context, t taking, span trace.Span) (_ *rel
 	}
 	if !s.Kept {
 		c.ID = partsID(p)
-		p.Mark = g.marks(c, s)
+		p.Marks = g.marks(c, s)
 	}
 	if err := g.gather(ctx, &c, s, p); err != nil {
 		return nil, false, err
@@ -176,26 +177,13 @@ func (g *Gate) gather(ctx context.Context, c *store.Claim, s gathered, p store.P
 }
 
 // nextPart reads the next page of members, and moves the claim behind it. Nothing is left
-// when total, the number of members, is 0.
-//
-// The first part has, of as many endpoints as possible, the events that these need. So the
-// claim is complete, whatever becomes of the others: another instance may have read a part of
-// the window before the mark was there, and claim that part a moment later. Both windows are
-// complete then.
-func (g *Gate) nextPart(ctx context.Context, c *store.Claim, s *gathered) (p store.Part, total int, err error) {
+// when total, the number of members, is 0. The first part begins with what the caller has read
+// of the window; read is nil for any other part.
+func (g *Gate) nextPart(ctx context.Context, c *store.Claim, s *gathered, read *taking) (p store.Part, total int, err error) {
 	p.Members = make([][]event.Ref, len(c.Lists))
-	room := max(1, min(gatherPage, g.store.MaxClaim()-len(s.Marks)))
-	if c.Parts == 0 && !s.Kept {
-		order := slices.Clone(s.Order)
-		need := func(i int) int { return c.Lists[i].Need }
-		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(need(a), need(b)) })
-		for _, i := range order {
-			n, _, err := g.takeSome(ctx, c, s, &p, i, min(need(i), room-total))
-			if err != nil {
-				return p, 0, err
-			}
-			total += n
-		}
+	room := max(1, min(gatherPage, g.store.MaxClaim()-len(s.Marks)*max(1, len(s.Marked))))
+	if read != nil && !s.Kept {
+		total = g.takeNeeded(c, s, &p, *read, room)
 	}
 	for s.Next < len(s.Order) && total < room {
 		n, end, err := g.takeSome(ctx, c, s, &p, s.Order[s.Next], room-total)
@@ -207,6 +195,35 @@ func (g *Gate) nextPart(ctx context.Context, c *store.Claim, s *gathered) (p sto
 		}
 	}
 	return p, total, nil
+}
+
+// takeNeeded adds to the first part, of as many endpoints as possible, the first events that
+// these need, as they were read. It returns their number.
+//
+// Another instance that read the same window takes the same events, so one of the two commits
+// is refused, like that of an instance that reads what another one has begun to take. If these
+// events were read anew here, what is left of a window could become a second claim. The claim
+// has what completes its window, whatever becomes of the other events.
+func (g *Gate) takeNeeded(c *store.Claim, s *gathered, p *store.Part, read taking, room int) (total int) {
+	order := slices.Clone(s.Order)
+	need := func(i int) int { return c.Lists[i].Need }
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(need(a), need(b)) })
+	for _, i := range order {
+		refs := read.refs[i]
+		refs = refs[:min(len(refs), need(i), room-total)]
+		if len(refs) == 0 {
+			continue
+		}
+		ws := make([]event.Waiting, len(refs))
+		for n, ref := range refs {
+			if ws[n] = (event.Waiting{Ref: ref, At: ref.ReceivedAt, First: ref.ReceivedAt}); read.waiting != nil {
+				ws[n] = read.waiting[ref.ID]
+			}
+		}
+		g.addTo(p, c, s, i, ws)
+		total += len(ws)
+	}
+	return total
 }
 
 // takeSome adds the next members of an endpoint to a part, at most limit. end reports that
@@ -234,14 +251,20 @@ func (g *Gate) takeSome(ctx context.Context, c *store.Claim, s *gathered, p *sto
 	if n = len(ws); n == 0 || err != nil {
 		return 0, true, err
 	}
-	l.At = position{ws[n-1].At, ws[n-1].ID}
-	included := s.add(l, ws, c.Lists[i].Send, c.Parts)
+	g.addTo(p, c, s, i, ws)
+	return n, end || n < limit, nil
+}
+
+// addTo adds members of an endpoint to a part, and to the claim's numbers.
+func (g *Gate) addTo(p *store.Part, c *store.Claim, s *gathered, i int, ws []event.Waiting) {
+	last := ws[len(ws)-1]
+	s.Lists[i].At = position{last.At, last.ID}
+	included := s.add(&s.Lists[i], ws, c.Lists[i].Send, c.Parts)
 	p.Members[i] = append(p.Members[i], included...)
 	c.NumberOfEvents += len(included)
 	if !s.Kept {
 		p.Taken = append(p.Taken, taken(g.endpointOf(c, i), ws, c.Window))
 	}
-	return n, end || n < limit, nil
 }
 
 // add adds members to a list, and returns those that the message carries and that a part

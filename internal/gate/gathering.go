@@ -233,7 +233,7 @@ func gatheredOf(c store.Claim) (s gathered, err error) {
 
 // gatherOne makes the next part, or if nothing is left the last one.
 func (g *Gate) gatherOne(ctx context.Context, c *store.Claim, s *gathered) error {
-	p, n, err := g.nextPart(ctx, c, s)
+	p, n, err := g.nextPart(ctx, c, s, nil)
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (g *Gate) gatherOne(ctx context.Context, c *store.Claim, s *gathered) error
 		return err
 	}
 	if !s.Kept {
-		p.Taken = []store.Taken{g.marks(*c, *s)}
+		p.Taken = g.marks(*c, *s)
 	}
 	return g.gather(ctx, c, *s, p)
 }
@@ -320,7 +320,7 @@ func (g *Gate) expectedID(ctx context.Context, c store.Claim, s gathered) (strin
 		for n := 1; n > 0; {
 			var p store.Part
 			var err error
-			if p, n, err = g.nextPart(ctx, &c, &part); err != nil {
+			if p, n, err = g.nextPart(ctx, &c, &part, nil); err != nil {
 				return "", err
 			}
 			for _, r := range p.Members[i] {

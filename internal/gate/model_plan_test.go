@@ -138,7 +138,7 @@ func drawRules(t *rapid.T) planRules {
 	}
 	r.Resets = rapid.IntRange(0, 4).Draw(t, "resets") == 4
 	if rapid.IntRange(0, 2).Draw(t, "parts") == 2 {
-		r.MaxClaim = 5 // the first part has a mark, and all that a window needs
+		r.MaxClaim = rapid.IntRange(5, 8).Draw(t, "maxClaim") // from 7 on the first part has its marks, and all that a window needs
 	}
 	return r
 }

@@ -13,8 +13,8 @@ type Part struct {
 	// their order.
 	Members [][]Member
 	Taken   []Taken
-	// Mark has pointers that the commit creates. No event belongs to them.
-	Mark Taken
+	// Marks have pointers that the commit creates. No event belongs to them.
+	Marks []Taken
 }
 
 // Parts is the part of a [Store] that keeps claims whose members do not fit into one commit.

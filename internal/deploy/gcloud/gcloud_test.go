@@ -2,7 +2,6 @@ package gcloud
 
 import (
 	"encoding/json"
-	"flag"
 	"maps"
 	"os"
 	"os/exec"
@@ -17,19 +16,10 @@ import (
 	"github.com/headgate/headgate/internal/deploy/deploytest"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
-
 // The script of each configuration is as expected. After a change, run this with -update.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	for name, p := range deploytest.Plans(t) {
-		golden := filepath.Join("testdata", "golden", name+".sh")
-		got := Write(p, "config.json")
-		if *update {
-			require.NoError(t, os.WriteFile(golden, got, 0o600))
-		}
-		require.Equal(t, string(deploytest.Read(t, golden)), string(got), name)
-	}
+	deploytest.Golden(t, ".sh", func(p *deploy.Plan) []byte { return Write(p, "config.json") })
 }
 
 // bash and shellcheck find no fault in the scripts.

@@ -2,9 +2,6 @@ package terraform
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,8 +12,6 @@ import (
 	"github.com/headgate/headgate/internal/deploy"
 	"github.com/headgate/headgate/internal/deploy/deploytest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // facts are resources and arguments in the documentation of the google provider.
 type facts struct {
@@ -43,14 +38,7 @@ func readFacts(t *testing.T) (f facts) {
 // The module of each configuration is as expected. After a change, run this with -update.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	for name, p := range deploytest.Plans(t) {
-		golden := filepath.Join("testdata", "golden", name+".tf.json")
-		got := Write(p)
-		if *update {
-			require.NoError(t, os.WriteFile(golden, got, 0o600))
-		}
-		require.Equal(t, string(deploytest.Read(t, golden)), string(got), name)
-	}
+	deploytest.Golden(t, ".tf.json", Write)
 }
 
 // Every resource and argument is one that the provider has, none that it requires is

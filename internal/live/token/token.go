@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -57,8 +56,8 @@ type Grant struct {
 	Until   time.Time           // when the grant ends
 }
 
-// Verify returns what the token allows, or an error that wraps [ErrInvalid]. Any other
-// error means that the token cannot be verified now.
+// Verify returns what the token allows, or an error that wraps [ErrInvalid], or a
+// [*PatternError]. Any other error means that the token cannot be verified now.
 func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 	algorithms := []jose.SignatureAlgorithm{jose.HS256}
 	if v.JWKSURL != "" {
@@ -95,23 +94,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 	if c.Expiry == nil {
 		return Grant{}, fmt.Errorf("%w: it has no exp", ErrInvalid)
 	}
-	return Grant{Allow(c.Entities), c.Expiry.Time().Add(clockSkew)}, nil
-}
-
-// Allow returns a function that reports whether a key matches one of the patterns:
-// "items/100", "items/*", "acme/items/*" or "*".
-func Allow(patterns []string) func(live.Key) bool {
-	return func(k live.Key) bool {
-		full := k.Org + "/" + k.Type + "/" + k.ID
-		short := k.Entity() + "/" + k.ID
-		for _, p := range patterns {
-			if p == "*" || p == full || p == short {
-				return true
-			}
-			if prefix, ok := strings.CutSuffix(p, "/*"); ok && (prefix == k.Org+"/"+k.Type || prefix == k.Entity()) {
-				return true
-			}
-		}
-		return false
+	allowed, err := Allow(c.Entities)
+	if err != nil {
+		return Grant{}, err
 	}
+	return Grant{allowed, c.Expiry.Time().Add(clockSkew)}, nil
 }

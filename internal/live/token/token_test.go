@@ -98,16 +98,3 @@ func TestTokensOfTheFormerSecret(t *testing.T) {
 		require.ErrorIs(t, err, token.ErrInvalid)
 	}
 }
-
-// A pattern of one organisation never matches an entity of another one, even if the types
-// have confusing names.
-func TestPatternsOfOneOrganisation(t *testing.T) {
-	t.Parallel()
-	for _, k := range []live.Key{{Org: "acme", Type: "items", ID: "1"}, {Org: "default", Type: "items", ID: "1"}, {Org: "default", Type: "acme/items", ID: "1"}} {
-		require.Equal(t, k, live.KeyOf(k.Entity(), k.ID))
-	}
-	for _, p := range []string{"acme/items/*", "acme/items/1"} {
-		require.True(t, token.Allow([]string{p})(live.KeyOf("acme/items", "1")), p)
-		require.False(t, token.Allow([]string{p})(live.KeyOf("default/acme/items", "1")), p)
-	}
-}

@@ -153,6 +153,15 @@ func (s *Service) List(ctx context.Context, org, recordType, after string, limit
 	}
 }
 
+// Any reports whether there is, or was, a record of the type.
+func (s *Service) Any(ctx context.Context, org, recordType string) (bool, error) {
+	if check(org, recordType, "x") != nil {
+		return false, nil // no record can be of such a type
+	}
+	docs, err := s.docs.List(ctx, store.Listing{Collection: store.RecordsOf(org, recordType), Limit: 1})
+	return len(docs) > 0, err
+}
+
 // Put replaces a record's data, or creates the record. ifMatch is the header If-Match: a
 // list of ETags of which the record must have one, * for any, or "". With ifNone the
 // record must not exist.

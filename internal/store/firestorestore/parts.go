@@ -60,8 +60,10 @@ func (s *Store) Gather(ctx context.Context, c store.Claim, p store.Part) error {
 	if !s.take(b, p.Taken) {
 		return store.ErrConflict
 	}
-	if err := s.addMark(b, p.Mark); err != nil {
-		return err
+	for _, m := range p.Marks {
+		if err := s.addMark(b, m); err != nil {
+			return err
+		}
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -78,9 +80,6 @@ func (s *Store) Gather(ctx context.Context, c store.Claim, p store.Part) error {
 
 // addMark adds the creation of a mark's pointers to a commit.
 func (s *Store) addMark(b *firestore.WriteBatch, mark store.Taken) error {
-	if len(mark.Pointers)+len(mark.Waiting) == 0 {
-		return nil
-	}
 	shards := s.shards(mark.Endpoint)
 	for _, p := range mark.Pointers {
 		b.Set(s.pointer(shards, p), pendingDoc{ReceivedAt: p.ReceivedAt})

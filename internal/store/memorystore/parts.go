@@ -55,12 +55,14 @@ func (s *Store) Gather(ctx context.Context, c store.Claim, p store.Part) error {
 	own.parts = append(own.parts, part{c.Owner, cloned(p.Members)})
 	svc.enlist(own)
 	s.expire(own.expireAt)
-	ep := s.endpoint(p.Mark.Endpoint)
-	for _, ref := range p.Mark.Pointers {
-		ep.plain.put(ref)
-	}
-	for _, w := range p.Mark.Waiting {
-		ep.wait(w)
+	for _, m := range p.Marks {
+		ep := s.endpoint(m.Endpoint)
+		for _, ref := range m.Pointers {
+			ep.plain.put(ref)
+		}
+		for _, w := range m.Waiting {
+			ep.wait(w)
+		}
 	}
 	return nil
 }

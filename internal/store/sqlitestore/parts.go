@@ -32,7 +32,7 @@ func (s *Store) Gather(ctx context.Context, c store.Claim, p store.Part) error {
 	}
 	err = s.w.do(&op{
 		ctx: ctx, what: "gather", weight: n + 2 + len(c.Docs), bytes: len(lists) + len(part), undo: true,
-		run: func(tx *tx) error { return tx.gather(&c, lists, part, deletes, p.Mark) },
+		run: func(tx *tx) error { return tx.gather(&c, lists, part, deletes, p.Marks) },
 	})
 	// As after a claim: only an error of the commit leaves open whether it succeeded.
 	if err == nil || refused(err) || errors.Is(err, ctx.Err()) {
@@ -46,7 +46,7 @@ func (s *Store) Gather(ctx context.Context, c store.Claim, p store.Part) error {
 
 // gather adds the part, and creates or replaces the claim. The part's number is the fence: of
 // two commits with one number the second is refused.
-func (t *tx) gather(c *store.Claim, lists, part []byte, deletes []takenKeys, mark store.Taken) error {
+func (t *tx) gather(c *store.Claim, lists, part []byte, deletes []takenKeys, marks []store.Taken) error {
 	service, err := t.internService(c.Service)
 	if err != nil {
 		return err
@@ -85,14 +85,16 @@ func (t *tx) gather(c *store.Claim, lists, part []byte, deletes []takenKeys, mar
 	if err := t.take(c.Service, service, deletes); err != nil {
 		return err
 	}
-	return t.addMark(mark)
+	for _, m := range marks {
+		if err := t.addMark(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addMark creates the pointers of a mark.
 func (t *tx) addMark(mark store.Taken) error {
-	if len(mark.Pointers)+len(mark.Waiting) == 0 {
-		return nil
-	}
 	service, err := t.internService(mark.Endpoint.Service)
 	if err != nil {
 		return err

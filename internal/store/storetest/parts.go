@@ -59,7 +59,7 @@ var partTests = map[string]func(*fixture){
 		mark := event.Ref{ID: event.RandomID(), ReceivedAt: f.at(7), Size: -1}
 		first := next(f.gathering())
 		require.NoError(f, f.s.Gather(f.ctx, first, store.Part{
-			Members: [][]store.Member{a[:2], nil}, Taken: []store.Taken{f.take("a", a[:2]...)}, Mark: f.take("b", mark),
+			Members: [][]store.Member{a[:2], nil}, Taken: []store.Taken{f.take("a", a[:2]...)}, Marks: []store.Taken{f.take("b", mark)},
 		}))
 		requireRefs(f, a[2:], f.pending("a"))
 		requireRefs(f, append(b[:2:2], mark), f.pending("b"))
@@ -117,7 +117,7 @@ var partTests = map[string]func(*fixture){
 		ref := event.Ref{ID: event.RandomID(), ReceivedAt: f.at(3), Size: -1}
 		mark := store.Waiting{Ref: ref, Key: "k", At: f.at(2), First: f.at(2)}
 		c := next(f.gathering())
-		require.NoError(f, f.s.Gather(f.ctx, c, store.Part{Mark: store.Taken{Endpoint: f.ep("a"), Waiting: []store.Waiting{mark}}}))
+		require.NoError(f, f.s.Gather(f.ctx, c, store.Part{Marks: []store.Taken{{Endpoint: f.ep("a"), Waiting: []store.Waiting{mark}}}}))
 		ws, err := f.s.WaitingOf(f.ctx, f.ep("a"), "k", store.Span{}, true, 0)
 		require.NoError(f, err)
 		require.Len(f, ws, 1)

@@ -63,6 +63,12 @@ func (e *Expression) Text(of Variables) (string, error) {
 	return cel.Text(out)
 }
 
+// Constant returns the text of an expression that is the same for every webhook.
+func (e *Expression) Constant() (text string, is bool) {
+	text, err := e.Text(Variables{map[string]any{}})
+	return text, err == nil
+}
+
 // Holds evaluates the expression to true or false.
 func (e *Expression) Holds(of Variables) (bool, error) {
 	out, err := e.program.Eval(of.vars)
