@@ -58,7 +58,7 @@ func showHook(w io.Writer, h config.Hook) {
 func warnOfSignals(w io.Writer, cfg *config.Config, h config.Hook) {
 	for _, entity := range signalled(h) {
 		if warning := app.UnresolvedEntity(cfg, entity); warning != "" {
-			fmt.Fprintln(w, printable(fmt.Sprintf("warning: hook %q: %s", h.Name, warning), ""))
+			fmt.Fprintln(w, printable.Text(fmt.Sprintf("warning: hook %q: %s", h.Name, warning), ""))
 		}
 	}
 }
