@@ -30,7 +30,7 @@ var layers = map[string][]string{
 	"internal/gate/target/template":              {"internal/platform/credential"},
 	"internal/platform/bucket":                   {"internal/platform/fault"},
 	"internal/doctor":                            {"config", "internal/bus", "internal/platform/clock", "internal/deploy", "internal/platform/credential", "internal/platform/shell", "internal/store", "internal/unused"},
-	"internal/doctor/googleprobe":                {"internal/doctor", "internal/platform/fault"},
+	"internal/doctor/googleprobe":                {"internal/doctor", "internal/platform/fault", "internal/platform/shell"},
 	"internal/unused":                            {"config", "internal/platform/credential", "internal/platform/decode", "internal/platform/origin", "internal/sync/source"},
 	"internal/platform/googletoken":              {"internal/platform/fault"},
 	"config":                                     {"internal/gate/calendar", "internal/gate/condition", "internal/gate/expression", "internal/gate/target/template", "internal/schedule", "internal/platform/credential", "internal/platform/decode", "internal/platform/fault", "internal/webhook/expression", "internal/webhook/signature"},

@@ -30,7 +30,7 @@ import (
 // deployment's fields, with or without a list "services".
 type Config struct {
 	// The services of this deployment, which are its gates. Their names are unique. Omit it for a deployment that only has syncs, webhooks, drafts or live clients.
-	Services []Service `json:"services,omitempty" least:"1 service"`
+	Services []Service `json:"services,omitempty" least:"1 service, or be left out: then there is no gate"`
 	Deployment
 
 	flat bool // read from EventSync's form: written back in it

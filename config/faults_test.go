@@ -107,7 +107,7 @@ func cases(t *testing.T) []broken {
 $.trigger: cannot stand beside "services": move it into an entry of that list
 $.endpoints: cannot stand beside "services": move it into an entry of that list
 $.targetPubSub: cannot stand beside "services": move it into an entry of that list`, false},
-		{"no services", `{"services": []}`, "$.services: must have at least one service", false},
+		{"no services", `{"services": []}`, "$.services: must have at least one service, or be left out: then there is no gate", false},
 		{"services null", `{"services": null}`, "$.services: must be an array, not null", false},
 		{"same names", `{"services": [` + service("x") + `,` + service("y") + `,` + service("x") + `]}`, `$.services[2].serviceName: services[0] and services[2] have the same serviceName "x"`, true},
 		{"fault of a service", `{"services": [` + valid + `,` + service("") + `]}`, "$.services[1].serviceName: must not be empty", false},

@@ -30,12 +30,23 @@ func TestServicesMayBeAbsent(t *testing.T) {
 	}
 }
 
+// So does one that only declares syncs.
+func TestSyncsNeedNoService(t *testing.T) {
+	t.Parallel()
+	const doc = `{"syncs": [{"id": "readings"}]}`
+	require.NoError(t, validateSchema(t, compileSchema(t), doc))
+	cfg, err := config.Parse([]byte(doc))
+	require.NoError(t, err)
+	require.Empty(t, cfg.Services)
+	require.Len(t, cfg.Syncs, 1)
+}
+
 // A list of services that is there and empty is a template that found nothing to write.
 func TestWhatIsMeantAsAService(t *testing.T) {
 	t.Parallel()
 	schema := compileSchema(t)
 	for doc, faults := range map[string]string{
-		`{"services": [], "sync": {}}`:     "$.services: must have at least one service",
+		`{"services": [], "sync": {}}`:     "$.services: must have at least one service, or be left out: then there is no gate",
 		`{"servces": [], "sync": {}}`:      "$.servces: unknown field; did you mean \"services\"?",
 		`{"sync": {}, "retentionDays": 3}`: "$.serviceName: is required\n$.trigger: is required\n$.endpoints: is required\n$.targetPubSub: is required",
 		`{"hooks": [{"name": "h", "verify": {"type": "none"}, "event": {"eventKey": "a"}}]}`: "$.hooks[0].event: needs a service, and the configuration has none",

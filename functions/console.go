@@ -6,8 +6,10 @@ import (
 	"html"
 	"net/http"
 	"path"
+	"strings"
 
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/platform/fault"
 	"github.com/headgate/headgate/internal/platform/web"
 )
@@ -21,9 +23,19 @@ var consoleFiles embed.FS
 const consolePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// emulatorMeta begins what tells the page of the Pub/Sub emulator, which the commands that it
-// shows must reach.
-const emulatorMeta = `<meta name="pubsub-emulator" content=`
+// inPage returns the page with what its commands must reach: the host:port of the emulators of
+// Pub/Sub and Firestore, or "cloud" for Firestore itself.
+func inPage(page []byte, place doctor.Place) []byte {
+	firestore := strings.TrimPrefix(place.FirestoreEmulator, "http://")
+	if place.Firestore && firestore == "" {
+		firestore = "cloud"
+	}
+	for _, meta := range []struct{ name, content string }{{"pubsub-emulator", strings.TrimPrefix(place.PubSubEmulator, "http://")}, {"firestore", firestore}} {
+		begin := `<meta name="` + meta.name + `" content=`
+		page = bytes.Replace(page, []byte(begin+`""`), []byte(begin+`"`+html.EscapeString(meta.content)+`"`), 1)
+	}
+	return page
+}
 
 var consoleTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
@@ -46,8 +58,8 @@ func serveConsole(a *app.App) web.Handler {
 		if err != nil || !known {
 			return fault.New(fault.NotFound, "the console has no such file")
 		}
-		if host := a.PubSubEmulator(); name == "index.html" && host != "" {
-			body = bytes.Replace(body, []byte(emulatorMeta+`""`), []byte(emulatorMeta+`"`+html.EscapeString(host)+`"`), 1)
+		if name == "index.html" {
+			body = inPage(body, a.Place())
 		}
 		h := w.Header()
 		h.Set("Content-Type", kind)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/headgate/headgate/config"
 	"github.com/headgate/headgate/internal/app"
+	"github.com/headgate/headgate/internal/doctor"
 )
 
 const withToken = `,"auth":{"tokens":[{"name":"a","sha256":"` + readerHash + `","roles":["read"]}]}`
@@ -46,11 +47,16 @@ func TestConsoleFiles(t *testing.T) {
 // The commands that the console shows must reach the emulator that the server uses.
 func TestTheConsoleKnowsOfTheEmulator(t *testing.T) {
 	t.Parallel()
-	for host, want := range map[string]string{"": `content=""`, "127.0.0.1:8085": `content="127.0.0.1:8085"`, `"><script>`: `content="&#34;&gt;&lt;script&gt;"`} {
-		cfg, err := config.Parse([]byte(oneService("")))
-		require.NoError(t, err)
-		g := newGatewayWith(t, cfg, true, func(_ *gateway, o *app.Options) { o.PubSubEmulator = host })
-		require.Contains(t, string(g.do("GET", "/console", "").raw), `<meta name="pubsub-emulator" `+want+`>`)
+	for host, want := range map[string]string{"": `content=""`, "127.0.0.1:8085": `content="127.0.0.1:8085"`, "http://[::1]:8085": `content="[::1]:8085"`, `"><script>`: `content="&#34;&gt;&lt;script&gt;"`} {
+		page := func(place doctor.Place) string {
+			cfg, err := config.Parse([]byte(oneService("")))
+			require.NoError(t, err)
+			g := newGatewayWith(t, cfg, true, func(_ *gateway, o *app.Options) { o.Place = place })
+			return string(g.do("GET", "/console", "").raw)
+		}
+		require.Contains(t, page(doctor.Place{PubSubEmulator: host}), `<meta name="pubsub-emulator" `+want+`>`)
+		require.Contains(t, page(doctor.Place{Firestore: host != "", FirestoreEmulator: host}), `<meta name="firestore" `+want+`>`)
+		require.Contains(t, page(doctor.Place{Firestore: true, Project: "p-1"}), `<meta name="firestore" content="cloud">`)
 	}
 }
 

@@ -48,8 +48,13 @@ func TestASyncThatDisappearsFromTheConfigurationIsReported(t *testing.T) {
 	require.Empty(t, later.do("POST", "/sync/due", "").list("started"))
 	require.Contains(t, later.logs.String(), `msg="the configuration no longer declares a sync, which goes on as it was: delete it, or declare it again" syncId=readings`)
 	require.Equal(t, "dropped", later.do("GET", "/sync/readings", "").str("owner"))
+	const says = `the configuration declared the sync \"readings\" (in \"syncs\") and does so no longer, so it goes on as it was: delete it, change it by a request, or declare it again`
+	require.Contains(t, string(later.do("GET", "/status", "").raw), says)
+	require.Contains(t, string(later.do("GET", "/doctor", "").raw), says)
 	require.Equal(t, 200, later.do("PUT", "/sync/readings", readingsSync(`,"name":"ours"`)).status)
 	require.NotContains(t, later.do("GET", "/sync/readings", "").json, "owner")
+	require.NotContains(t, string(later.do("GET", "/status", "").raw), "readings", "it belongs to requests now")
+	require.NotContains(t, string(later.do("GET", "/doctor", "").raw), "sync.dropped")
 }
 
 // keptOpen is a store that two processes use; the first one closes it.

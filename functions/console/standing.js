@@ -165,7 +165,8 @@ export function syncRow(s) {
       run ? [time(run.startedAt), run.method === "validate" && el("span", { class: "soft" }, " validation")] : el("span", { class: "soft" }, "never"),
       s.next ? lateBy(now) ? el("span", { class: "bad" }, `${lasts(lateBy(now))} late`) : time(s.next) : el("span", { class: "soft" }, s.sync.frequency ? "–" : "on demand"),
       run?.counts.rejected > 0 ? el("span", { class: "warn" }, count(run.counts.rejected, "row")) : run ? el("span", { class: "soft" }, "none") : "",
-      [wrong(run?.error), run?.counts.conflicts > 0 && el("div", { class: "warn" }, count(run.counts.conflicts, "conflict"), " to decide")],
+      [wrong(run?.error), run?.counts.conflicts > 0 && el("div", { class: "warn" }, count(run.counts.conflicts, "conflict"), " to decide"),
+        s.owner === "dropped" && el("div", { class: "warn" }, "the configuration declares it no longer: open it to see what to do")],
     ],
   };
 }

@@ -80,8 +80,6 @@ type Options struct {
 	SweepEvery time.Duration
 	// Platform tells where the process runs; the zero value is Cloud Run.
 	Platform hosting.Platform
-	// PubSubEmulator is the host:port of the emulator behind Bus; "": there is none.
-	PubSubEmulator string
 	// Kinds are the kinds of data sources, and Env is their environment.
 	Kinds source.Registry
 	Env   source.Env
@@ -161,6 +159,7 @@ type App struct {
 
 	helped     atomic.Uint64 // counts calls of Help
 	declared   atomic.Bool   // the configuration's syncs are stored
+	abandoned  atomic.Value  // []string: syncs that the configuration no longer declared when they were stored
 	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
 
 	stop    context.CancelFunc
@@ -288,8 +287,8 @@ func (a *App) Warnings() []string { return a.o.Warnings }
 // Platform returns the platform that the process runs on.
 func (a *App) Platform() hosting.Platform { return a.o.Platform }
 
-// PubSubEmulator returns the host:port of the emulator that takes the messages, or "".
-func (a *App) PubSubEmulator() string { return a.o.PubSubEmulator }
+// Place returns where the deployment runs, and on which drivers.
+func (a *App) Place() doctor.Place { return a.o.Place }
 
 // Audit returns the record of what people did.
 func (a *App) Audit() *audit.Service { return a.audit }

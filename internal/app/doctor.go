@@ -37,6 +37,9 @@ func (a *App) swept(service string) func(context.Context, bool) {
 // sweeps, that includes that it calls no more, which the log says once.
 func (a *App) warnings(ctx context.Context, svc config.Service) ([]string, error) {
 	said, err := a.flow.Warnings(ctx, svc)
+	if svc.ServiceName == a.o.Config.Services[0].ServiceName { // they belong to no service: one says it for all
+		said = append(said, a.abandonedSyncs(ctx)...)
+	}
 	if err != nil || a.backgroundCPU {
 		return said, err
 	}
@@ -121,8 +124,18 @@ func (a *App) definitions(ctx context.Context) ([]*definition.Sync, error) {
 
 func (a *App) sources(ctx context.Context) (all []doctor.Source, err error) {
 	defs, err := a.definitions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := a.defs.List(ctx, "")
+	abandoned := make(map[string]string)
+	for _, d := range stored {
+		if a.defs.Owner(d) == definition.Abandoned {
+			abandoned[d.Sync.ID] = definition.AbandonedMessage(d.Sync.ID)
+		}
+	}
 	for _, def := range defs {
-		all = append(all, doctor.Source{ID: def.ID, Reach: func(ctx context.Context) (failures []string) {
+		all = append(all, doctor.Source{ID: def.ID, Abandoned: abandoned[def.ID], Reach: func(ctx context.Context) (failures []string) {
 			for _, look := range a.rows.Look(ctx, def) {
 				if look.Error != "" {
 					failures = append(failures, look.Datatype+": "+look.Error)

@@ -51,6 +51,7 @@ func (a *App) Declare(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	changed, abandoned, err := a.defs.Declare(ctx)
+	a.abandoned.Store(abandoned)
 	for _, c := range changed {
 		if c.TakenOver {
 			a.o.Log.Warn("the configuration declares a sync that a request had defined: the declared definition replaced that one", "syncId", c.ID)
@@ -67,6 +68,18 @@ func (a *App) Declare(ctx context.Context) {
 			a.o.Log.Warn("the configuration no longer declares a sync, which goes on as it was: delete it, or declare it again", "syncId", id)
 		}
 	}
+}
+
+// abandonedSyncs returns a sentence for each sync that the configuration declared once, and
+// that still goes on without. Those that were deleted or changed since the start are not named.
+func (a *App) abandonedSyncs(ctx context.Context) (sentences []string) {
+	ids, _ := a.abandoned.Load().([]string)
+	for _, id := range ids {
+		if d, err := a.defs.Get(ctx, id); err == nil && a.defs.Owner(d) == definition.Abandoned {
+			sentences = append(sentences, definition.AbandonedMessage(id))
+		}
+	}
+	return sentences
 }
 
 func newID() string { return event.NewID(time.Now()) }

@@ -21,7 +21,7 @@ func TestStatusSaysThatNothingSweeps(t *testing.T) {
 	var log bytes.Buffer
 	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	svc := config.Service{ServiceName: "orders"}
-	a := &App{o: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}}
+	a := &App{o: Options{Config: &config.Config{Services: []config.Service{svc}}, Log: slog.New(slog.NewTextHandler(&log, nil))}}
 	a.beats = &doctor.Beats{Docs: memorystore.New(memorystore.Options{}), Now: func() time.Time { return now }}
 	says := func(want int) {
 		t.Helper()

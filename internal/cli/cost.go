@@ -60,6 +60,9 @@ not deducted.`,
 		if err != nil {
 			return fmt.Errorf("%s is not valid:\n%w", *file, err)
 		}
+		if len(cfg.Services) == 0 {
+			return fmt.Errorf("%s has no service, so there is no gate whose cost could be told", *file)
+		}
 		var all []costOf
 		for _, svc := range cfg.Services {
 			load := cost.Load{Events: *events, PerMessage: *perMessage, Bytes: *bytes, Millis: *millis}

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +22,13 @@ func TestCost(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(stdout), &all))
 	require.NotEmpty(t, all)
 	require.NotEmpty(t, all[0].Lines)
+
+	syncs := filepath.Join(t.TempDir(), "syncs.json")
+	require.NoError(t, os.WriteFile(syncs, []byte(`{"syncs": [{"id": "readings", "orgId": "o", "type": "pull", "datasource": {"type": "csv", "fileUrl": "r.csv", "selectedDatatypes": ["reading"]}}]}`), 0o600))
+	status, stdout, stderr = headgate(t, nil, "cost", "--config", syncs)
+	require.Equal(t, 1, status)
+	require.Empty(t, stdout, "no sum: the syncs are not in it")
+	require.Equal(t, "headgate: "+syncs+" has no service, so there is no gate whose cost could be told\n", stderr)
 
 	for want, args := range map[string][]string{
 		"headgate: --config is required\n":                     {},

@@ -90,8 +90,10 @@ func withAddress(r *doctor.Report, address string) {
 	if address == "" {
 		return
 	}
+	here := shell.InQuotes(strings.TrimRight(address, "/"))
+	known := strings.NewReplacer(doctor.Address, here, "$"+envURL, here) // the latter is what earlier releases answer
 	for i := range r.Findings {
-		r.Findings[i].Fix = strings.ReplaceAll(r.Findings[i].Fix, "$"+envURL, shell.InQuotes(strings.TrimRight(address, "/")))
+		r.Findings[i].Fix = known.Replace(r.Findings[i].Fix)
 	}
 }
 

@@ -126,10 +126,11 @@ func TestDoctorReportsWhatStopsAStart(t *testing.T) {
 // Each command can be typed as it is where the address was given as a flag.
 func TestDoctorKnowsTheAddressThatWasGiven(t *testing.T) {
 	t.Parallel()
-	r := doctor.Report{Findings: []doctor.Finding{{Fix: `headgate replay m1 --url "$HEADGATE_URL"`}, {Fix: `curl -X POST "$HEADGATE_URL/sweep"`}}}
+	r := doctor.Report{Findings: []doctor.Finding{{Fix: `headgate replay m1 --url "` + doctor.Address + `"`}, {Fix: `curl -X POST "` + doctor.Address + `/sweep"`}, {Fix: `curl -X POST "$HEADGATE_URL/sweep"`}}}
 	withAddress(&r, "")
-	require.Equal(t, `curl -X POST "$HEADGATE_URL/sweep"`, r.Findings[1].Fix)
+	require.Equal(t, `curl -X POST "`+doctor.Address+`/sweep"`, r.Findings[1].Fix)
 	withAddress(&r, "https://gate.example.com/")
 	require.Equal(t, `headgate replay m1 --url "https://gate.example.com"`, r.Findings[0].Fix)
 	require.Equal(t, `curl -X POST "https://gate.example.com/sweep"`, r.Findings[1].Fix)
+	require.Equal(t, r.Findings[1].Fix, r.Findings[2].Fix, "that of an earlier release")
 }

@@ -23,6 +23,9 @@ type Store interface {
 // Source is a sync whose source can be looked at.
 type Source struct {
 	ID string
+	// Abandoned says what to do about a sync that the configuration declared once and declares
+	// no longer; "" for any other.
+	Abandoned string
 	// Reach returns what failed at the source, nothing if it could be read.
 	Reach func(ctx context.Context) (failures []string)
 }
@@ -51,46 +54,6 @@ type Alerts struct {
 
 // Advice says what is behind an error of a driver, and what corrects it.
 type Advice func(err error) (sentence, fix string)
-
-// Place says where the deployment runs, and on which drivers. The package that opens the
-// drivers fills it.
-type Place struct {
-	// Serves says that this process is the deployment. Otherwise a person looks at it from
-	// outside, with credentials of their own.
-	Serves bool
-	// Background says that processes of this deployment have CPU between requests, and sweep
-	// by themselves.
-	Background bool
-
-	Firestore, PubSub bool   // the drivers; otherwise SQLite, and a bus in the process
-	StoreMissing      string // the directory of a store that does not exist yet, or ""
-	Project, Database string
-	// FirestoreEmulator and PubSubEmulator are host:port, or "".
-	FirestoreEmulator, PubSubEmulator string
-	// Groups are the collection groups of the Firestore driver.
-	Groups []string
-	// LiveTopic carries signals between instances, or is "".
-	LiveTopic string
-
-	// Service is the name of the Cloud Run service.
-	Service string
-
-	// Google asks Google Cloud's administration; nil: there is none here.
-	Google Google
-	// Resolve resolves a reference to a credential, and fails where the process that serves
-	// would.
-	Resolve func(ctx context.Context, ref string) (string, error)
-	// StoreAdvice explains errors of the store; nil: nothing is known about them.
-	StoreAdvice Advice
-	// Headgate returns the command line of a headgate command on this deployment; nil: without
-	// its place.
-	Headgate func(words ...string) string
-	// URL is that of the deployment, or "".
-	URL string
-	// Own returns the region and the account of this process; "" where they are not known. May
-	// be nil.
-	Own func(ctx context.Context) (region, account string)
-}
 
 // Options name the parts of a deployment to examine. A nil function is a check that cannot
 // be made.
@@ -163,7 +126,7 @@ func (e *examination) curl(method, path string) string {
 	line := "curl -X " + method
 	switch {
 	case e.Config.Auth != nil:
-		line += ` -H "Authorization: Bearer $HEADGATE_TOKEN"`
+		line += ` -H "Authorization: Bearer ` + shell.Required("HEADGATE_TOKEN", "set it to a token with the role operate") + `"`
 	case e.Place.Firestore && e.Place.FirestoreEmulator == "":
 		line += ` -H "Authorization: Bearer $(gcloud auth print-identity-token)"`
 	}
@@ -172,7 +135,7 @@ func (e *examination) curl(method, path string) string {
 
 // base returns the address of the deployment, as a part of a word between double quotes.
 func (e *examination) base() string {
-	return cmp.Or(shell.InQuotes(strings.TrimSuffix(e.Place.URL, "/")), "$HEADGATE_URL")
+	return cmp.Or(shell.InQuotes(strings.TrimSuffix(e.Place.URL, "/")), Address)
 }
 
 // project returns the flag that names the project to gcloud.

@@ -60,7 +60,7 @@ func (e *examination) unresolved(ctx context.Context, ref, where string, err err
 			f.State, f.Text = NotChecked, fmt.Sprintf("not checked: the environment variable %s (%s) is not set here, and only the service knows its own", name, where)
 		}
 		if e.Place.Firestore && e.Place.FirestoreEmulator == "" {
-			f.Fix = "gcloud run services update " + e.Place.Service + e.project() + " --update-secrets=" + shell.Quote(name) + "=" + shell.Quote(deploy.SecretOf(name)) + ":latest"
+			f.Fix = "gcloud run services update " + e.Place.Service + e.project() + " --region=" + e.region(ctx) + " --update-secrets=" + shell.Quote(name) + "=" + shell.Quote(deploy.SecretOf(name)) + ":latest"
 		}
 		return f
 	}

@@ -59,12 +59,16 @@ func (e *examination) sourceCheck(s Source) Check {
 	}}
 }
 
-// namedCheck looks for syncs that the configuration names and that do not exist.
+// namedCheck looks for syncs that the configuration names and that do not exist, and for those
+// that it declared and that outlived that.
 func (e *examination) namedCheck(sources []Source) Check {
 	return Check{Name: "the configuration", Code: "sync", Do: func(_ context.Context, found func(Finding)) {
 		known := make(map[string]bool)
 		for _, s := range sources {
 			known[s.ID] = true
+			if s.Abandoned != "" {
+				found(Finding{"sync.dropped", Warning, s.Abandoned, e.Place.Headgate("sync", "delete", shell.Quote(s.ID))})
+			}
 		}
 		missing := func(id, what string) {
 			if !known[id] {

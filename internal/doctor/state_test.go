@@ -40,7 +40,7 @@ func TestStoreDoesNotAnswer(t *testing.T) {
 	end()
 	require.Equal(t, []Finding{{"store.late", Error, "the store did not answer within 5s", "gcloud firestore databases describe --database=gate --project=p-1"}}, e.storeCheck().run(ended))
 	e.Place.FirestoreEmulator = "127.0.0.1:8080"
-	require.Equal(t, "curl http://127.0.0.1:8080", e.storeCheck().LateFix)
+	require.Equal(t, "curl http://127.0.0.1:8080/", e.storeCheck().LateFix)
 	e.Place.Firestore = false
 	require.Empty(t, e.storeCheck().LateFix)
 }
@@ -84,7 +84,7 @@ func TestSweep(t *testing.T) {
 	require.Equal(t, Error, f.State)
 	require.Contains(t, f.Fix, `gcloud scheduler jobs create http headgate-sweep --project=p-1`)
 	require.Contains(t, f.Fix, `--uri="https://gate.example.com/sweep"`)
-	require.Contains(t, f.Fix, `--location="$(gcloud config get-value run/region)"`)
+	require.Contains(t, f.Fix, `--location="${REGION:?set it to the region of the service, such as europe-west3}"`)
 	require.Contains(t, f.Fix, "--oidc-service-account-email=headgate-caller@p-1.iam.gserviceaccount.com")
 	account := "7-compute@developer.gserviceaccount.com"
 	w.Place.Own = func(context.Context) (string, string) { return "europe-west3", account }
@@ -141,7 +141,7 @@ func TestSecrets(t *testing.T) {
 	f := w.one(t, "secret.unset")
 	require.Equal(t, Error, f.State)
 	require.Contains(t, f.Text, "the environment variable ECHO_SECRET is not set")
-	require.Contains(t, f.Fix, "gcloud run services update gate --project=p-1 --update-secrets=ECHO_SECRET=")
+	require.Contains(t, f.Fix, `gcloud run services update gate --project=p-1 --region="${REGION:?set it to the region of the service, such as europe-west3}" --update-secrets=ECHO_SECRET=`)
 	for text, want := range map[string]string{
 		"there is no secret projects/p-1/secrets/echo/versions/latest": "gcloud secrets create echo --project=p-1",
 		"it may not be read: grant roles/secretmanager.secretAccessor": "gcloud secrets add-iam-policy-binding echo --project=p-1 --member=\"serviceAccount:gate@p-1",
@@ -160,14 +160,15 @@ func TestSourcesAndWhatNamesSyncs(t *testing.T) {
 	w := newWorld(t, `{"hooks": [{"name": "h", "verify": {"type": "none"}, "sync": "gone"}], "drafts": [{"name": "d", "sync": {"id": "wells", "datatype": "x"}}]}`)
 	w.Sources = func(context.Context) ([]Source, error) {
 		return []Source{
-			{"wells", func(context.Context) []string { return nil }},
-			{"lakes", func(context.Context) []string { return []string{"x: connection\nrefused"} }},
+			{"wells", "", func(context.Context) []string { return nil }},
+			{"lakes", "it was declared once", func(context.Context) []string { return []string{"x: connection\nrefused"} }},
 		}, nil
 	}
 	w.HookUsed = func(context.Context, string) (bool, error) { return false, nil }
 	require.Equal(t, `the source of sync "wells" can be read`, w.one(t, "source.reachable").Text)
 	require.Equal(t, Finding{"source.unreachable", Error, `the source of sync "lakes" cannot be read: x: connection refused`, "headgate [sync run lakes --validate]"}, w.one(t, "source.unreachable"))
 	require.Equal(t, `the hook "h" names the sync "gone", which does not exist`, w.one(t, "sync.missing").Text)
+	require.Equal(t, Finding{"sync.dropped", Warning, "it was declared once", "headgate [sync delete lakes]"}, w.one(t, "sync.dropped"))
 	require.Equal(t, Warning, w.one(t, "hook.silent").State)
 	w.Sources = func(context.Context) ([]Source, error) { return nil, errors.New("the store is down") }
 	require.Equal(t, NotChecked, w.one(t, "source.reachable").State)

@@ -25,7 +25,7 @@ var ownDocs = store.Collection{Kind: "state", Scope: "doctor"}
 
 // storeCheck writes, reads and deletes a document of its own.
 func (e *examination) storeCheck() Check {
-	return Check{Name: "the store", Code: "store", LateFix: e.lateFix(), Do: func(ctx context.Context, found func(Finding)) {
+	return Check{Name: "the store", Code: "store", LateFix: e.Place.LookAtStore(), Do: func(ctx context.Context, found func(Finding)) {
 		if e.Place.StoreMissing != "" {
 			found(notChecked("store.missing", "there is no store in %s yet: the first start makes it", e.Place.StoreMissing))
 			return
@@ -92,20 +92,9 @@ func (e *examination) unwritable(err error) Finding {
 	return f
 }
 
-// lateFix is the command that shows whether a store answers that is a service of its own.
-func (e *examination) lateFix() string {
-	switch {
-	case !e.Place.Firestore:
-		return ""
-	case e.Place.FirestoreEmulator != "":
-		return "curl http://" + e.Place.FirestoreEmulator
-	}
-	return "gcloud firestore databases describe" + e.database()
-}
-
 func (e *examination) slowFix() string {
 	if e.Place.Firestore && e.Place.FirestoreEmulator == "" {
-		return "gcloud firestore databases describe" + e.database() + " --format='value(locationId)'"
+		return e.Place.LookAtStore() + " --format='value(locationId)'"
 	}
 	return ""
 }

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -105,15 +104,11 @@ func (e *examination) schedule(ctx context.Context, b beat, never bool) string {
 		}
 		return e.Place.Headgate("serve")
 	}
-	location, caller := `"$(gcloud config get-value run/region)"`, "headgate-caller@"+e.Place.Project+".iam.gserviceaccount.com"
-	if e.Place.Own != nil {
-		region, account := e.Place.Own(ctx)
-		location = cmp.Or(region, location)
-		if strings.HasSuffix(account, defaultAccount) { // the six commands make no account
-			caller = account
-		}
+	caller := "headgate-caller@" + e.Place.Project + ".iam.gserviceaccount.com"
+	if _, account := e.Place.own(ctx); strings.HasSuffix(account, defaultAccount) { // the six commands make no account
+		caller = account
 	}
-	location = e.project() + " --location=" + location
+	location := e.project() + " --location=" + e.region(ctx)
 	if !never {
 		return "gcloud scheduler jobs resume " + b.job + location
 	}

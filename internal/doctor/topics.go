@@ -82,11 +82,7 @@ func (e *examination) topicFault(t topic, err error) Finding {
 
 // createTopic returns the command that creates the topic, also in an emulator.
 func (e *examination) createTopic(name string) string {
-	line := "gcloud pubsub topics create " + topicID(name) + " --project=" + projectOf(name)
-	if host := e.Place.PubSubEmulator; host != "" {
-		line = "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://" + strings.TrimPrefix(host, "http://") + "/ " + line
-	}
-	return line
+	return e.Place.PubSubVariables() + "gcloud pubsub topics create " + topicID(name) + " --project=" + projectOf(name)
 }
 
 func (e *examination) publishable(ctx context.Context, t topic, found func(Finding)) {
@@ -130,10 +126,10 @@ func (e *examination) liveCheck() Check {
 		case !e.Place.PubSub || e.Place.LiveTopic == "":
 			project := e.Place.Project
 			found(Finding{code, Warning, `live clients get only the changes that are made through their own instance: set "live": {"topic": "projects/` + project +
-				`/topics/headgate-live"} in the configuration, and use --bus pubsub`, "gcloud pubsub topics create headgate-live --project=" + project})
+				`/topics/headgate-live"} in the configuration, and use --bus pubsub`, e.createTopic("projects/" + project + "/topics/headgate-live")})
 		case e.Connected != nil && !e.Connected():
 			found(Finding{"live.unconnected", Error, "signals of other instances do not arrive from " + e.Place.LiveTopic + ": live clients of this instance hear of changes late",
-				"gcloud pubsub topics describe " + topicID(e.Place.LiveTopic) + " --project=" + projectOf(e.Place.LiveTopic)})
+				e.Place.PubSubVariables() + "gcloud pubsub topics describe " + topicID(e.Place.LiveTopic) + " --project=" + projectOf(e.Place.LiveTopic)})
 		default:
 			found(ok(code, "instances tell each other of changes through %s", e.Place.LiveTopic))
 			e.subscribing(ctx, found)

@@ -92,6 +92,8 @@ func TestConsoleTellsTheTruth(t *testing.T) {
 	d.reads("pull csv")
 	d.until("it is live", `document.querySelector("#connection").textContent === "live"`)
 	const away = `window.answers = window.fetch; window.fetch = async (...a) => /config/.test(a[0]) ? answers(...a) : new Response('{"detail":"the store did not answer; send the request again"}', { status: 503 })`
+	const onFirestore = `document.querySelector('meta[name="firestore"]').content = `
+	d.eval(onFirestore + `"cloud"`)
 	d.eval(away)
 	p.must(t, "POST", "/event/entry1", "x")
 	d.reads("3 things need attention")
@@ -125,7 +127,8 @@ func TestConsoleTellsTheTruth(t *testing.T) {
 	for text, command := range map[string]string{
 		"pubsubbus: publish to projects/p-1/topics/t.1: bus: no such topic (rpc error)":            "gcloud pubsub topics create t.1 --project p-1",
 		"publish to projects/p/topics/t: rpc error: code = PermissionDenied desc = not authorized": "gcloud pubsub topics add-iam-policy-binding t --project p",
-		"the store takes no writes": "gcloud firestore databases list",
+		"the bus does not answer":   `gcloud pubsub topics list --project "${PROJECT:?`,
+		"the store takes no writes": `gcloud firestore databases list --project "${PROJECT:?`,
 		"something else":            "",
 	} {
 		require.Contains(t, js[string](t, d.page, `import("/console/remedy.js").then((m) => m.remedy(`+quote(text)+`)?.command ?? "")`), command)
@@ -133,6 +136,10 @@ func TestConsoleTellsTheTruth(t *testing.T) {
 	d.eval(`document.querySelector('meta[name="pubsub-emulator"]').content = "127.0.0.1:8085"`)
 	require.Equal(t, "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB=http://127.0.0.1:8085/ gcloud pubsub topics create t --project p",
 		js[string](t, d.page, `import("/console/remedy.js").then((m) => m.remedy("publish to projects/p/topics/t: bus: no such topic").command)`), "the command reaches the emulator that the server uses")
+	for firestore, command := range map[string]string{"127.0.0.1:8080": "curl http://127.0.0.1:8080/", "": "none: it is a file"} {
+		d.eval(onFirestore + quote(firestore))
+		require.Equal(t, command, js[string](t, d.page, `import("/console/remedy.js").then((m) => m.remedy("the store takes no writes").command ?? "none: it is a file")`))
+	}
 	d.goes("overview")
 	d.until("a validation that failed is an alarm", `document.querySelector('main .alarm [data-key="readings"]')`)
 }

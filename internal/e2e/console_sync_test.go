@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -119,4 +120,26 @@ func TestConsoleConflict(t *testing.T) {
 	d.press("Keep ours for name")
 	d.until("it is decided", `document.querySelector('[aria-label="Conflicts"]').textContent.includes("None.")`)
 	require.Contains(t, p.must(t, "GET", "/orgs/o/row/1", ""), "ours")
+}
+
+// A sync that the configuration declares no longer is marked in the overview, beside its gate's
+// warning, until somebody makes it theirs.
+func TestConsoleNamesADroppedSync(t *testing.T) {
+	t.Parallel()
+	const (
+		gate   = `{"serviceName":"g","trigger":{"type":"window","observationPeriod":60},"endpoints":[{"eventKey":"a"}],"targetPubSub":{"topic":"projects/p-1/topics/sync"}`
+		sync   = `{"id":"c","orgId":"o","type":"pull","datasource":{"type":"csv","fileUrl":"a.csv","selectedDatatypes":["row"]}}`
+		marked = `document.querySelector('main [data-key="c"]')?.innerText.includes("declares it no longer")`
+	)
+	p := start(t, options{data: t.TempDir(), env: []string{"CONFIG=" + gate + `,"syncs":[` + sync + `]}`}})
+	require.Eventually(t, func() bool { return strings.Contains(p.must(t, "GET", "/sync", ""), `"owner":"config"`) }, time.Minute, 10*time.Millisecond)
+	p.kill9()
+	p.o.env = []string{"CONFIG=" + gate + "}"}
+	p = p.restart(t).listens(t)
+	p.ready(t)
+	d := p.console(t, "overview")
+	d.until("the sync is marked", marked)
+	d.reads(`the configuration declared the sync "c"`)
+	p.must(t, "PUT", "/sync/c", sync)
+	d.until("it belongs to requests", `!`+marked)
 }

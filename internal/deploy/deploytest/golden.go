@@ -1,7 +1,6 @@
 package deploytest
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,16 +13,15 @@ import (
 	"github.com/headgate/headgate/internal/deploy"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
-
 // whole are the plans whose golden files are whole. The others are mostly the same text as
 // the first of these, so theirs hold the differences from it: who changes what all have in
 // common reads the change once.
 var whole = []string{"order-payment-stock", "everything"}
 
 // Golden checks that a renderer writes each plan as the files of testdata/golden say. suffix
-// is the end of their names. After a change, run the test with -update.
-func Golden(t *testing.T, suffix string, write func(*deploy.Plan) []byte) {
+// is the end of their names. update writes the files first: the package of the test has the flag
+// -update, because tests of other packages import this one beside a flag of their own.
+func Golden(t *testing.T, update bool, suffix string, write func(*deploy.Plan) []byte) {
 	plans := Plans(t)
 	base := string(write(plans[whole[0]]))
 	for name, p := range plans {
@@ -36,7 +34,7 @@ func Golden(t *testing.T, suffix string, write func(*deploy.Plan) []byte) {
 			})
 			require.NoError(t, err, name)
 		}
-		if *update {
+		if update {
 			require.NoError(t, os.WriteFile(file, []byte(want), 0o600))
 		}
 		require.Equal(t, string(Read(t, file)), want, name)

@@ -2,6 +2,7 @@ package gcloud
 
 import (
 	"encoding/json"
+	"flag"
 	"maps"
 	"os"
 	"os/exec"
@@ -16,10 +17,12 @@ import (
 	"github.com/headgate/headgate/internal/deploy/deploytest"
 )
 
+var update = flag.Bool("update", false, "write the golden files")
+
 // The script of each configuration is as expected. After a change, run this with -update.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	deploytest.Golden(t, ".sh", func(p *deploy.Plan) []byte { return Write(p, "config.json") })
+	deploytest.Golden(t, *update, ".sh", func(p *deploy.Plan) []byte { return Write(p, "config.json") })
 }
 
 // bash and shellcheck find no fault in the scripts.

@@ -2,6 +2,7 @@ package terraform
 
 import (
 	"encoding/json"
+	"flag"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,10 +36,12 @@ func readFacts(t *testing.T) (f facts) {
 	return f
 }
 
+var update = flag.Bool("update", false, "write the golden files")
+
 // The module of each configuration is as expected. After a change, run this with -update.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	deploytest.Golden(t, ".tf.json", Write)
+	deploytest.Golden(t, *update, ".tf.json", Write)
 }
 
 // Every resource and argument is one that the provider has, none that it requires is

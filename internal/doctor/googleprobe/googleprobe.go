@@ -22,6 +22,7 @@ import (
 
 	"github.com/headgate/headgate/internal/doctor"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/shell"
 )
 
 const (
@@ -142,8 +143,12 @@ func (p *Probe) Member(ctx context.Context) string {
 			return "serviceAccount:" + email
 		}
 	}
-	return "user:$(gcloud config get-value account)"
+	return Person
 }
+
+// Person stands in commands for a person whose address is not known here. It is not the account
+// of gcloud, whose credentials are others than those of programs.
+var Person = "user:" + shell.Required("ACCOUNT", "set it to the address of the person whose credentials these are")
 
 func (p *Probe) base(host string) string {
 	if p.Base != nil {

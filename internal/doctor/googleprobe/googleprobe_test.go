@@ -194,7 +194,7 @@ func TestTimeAndMember(t *testing.T) {
 	at, err := p.Time(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, time.Date(2026, 5, 4, 12, 0, 0, 500_000_000, time.UTC), at.UTC())
-	require.Equal(t, "user:$(gcloud config get-value account)", p.Member(t.Context()))
+	require.Equal(t, Person, p.Member(t.Context()))
 	p.Email = func(context.Context) string { return "gate@p-1.iam.gserviceaccount.com" }
 	require.Equal(t, "serviceAccount:gate@p-1.iam.gserviceaccount.com", p.Member(t.Context()))
 

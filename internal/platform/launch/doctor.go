@@ -91,7 +91,7 @@ func (s Settings) headgate(url string) func(words ...string) string {
 		case url != "":
 			line += " --url " + strings.TrimSuffix(url, "/")
 		default:
-			line += ` --url "$HEADGATE_URL"`
+			line += ` --url "` + doctor.Address + `"`
 		}
 		return line
 	}
@@ -118,22 +118,23 @@ func (s Settings) storeAdvice(err error) (sentence, fix string) {
 	if s.Store == SQLite {
 		return s.fileAdvice(err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
 	database := " --database=" + cmp.Or(s.Database, "'(default)'") + " --project=" + s.Project
 	switch code := grpcCode(err); {
 	case doctor.SaysDisabled(err):
 		return "the API of Firestore is not enabled in the project " + s.Project, (&doctor.Disabled{Service: "firestore.googleapis.com", Project: s.Project}).Fix()
 	case code == codes.PermissionDenied:
-		member := "user:$(gcloud config get-value account)"
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
+		member := googleprobe.Person
 		if email := s.email(ctx); email != "" {
 			member = "serviceAccount:" + email
 		}
 		return "these credentials may not write to the database " + cmp.Or(s.Database, "(default)"),
 			"gcloud projects add-iam-policy-binding " + s.Project + ` --member="` + member + `" --role=roles/datastore.user --condition=None`
 	case code == codes.NotFound && strings.Contains(err.Error(), "database"):
+		location, _ := s.own(ctx)
 		return "there is no database " + cmp.Or(s.Database, "(default)") + " in the project " + s.Project,
-			"gcloud firestore databases create" + database + ` --location="$(gcloud config get-value run/region)"`
+			"gcloud firestore databases create" + database + ` --location="` + cmp.Or(location, shell.Required("REGION", "set it to where the database shall be, such as europe-west3")) + `"`
 	case code == codes.Unauthenticated:
 		return "there are no valid credentials", "gcloud auth application-default login"
 	}
@@ -170,7 +171,7 @@ func (s Settings) Refusal(err error) doctor.Report {
 	case strings.Contains(lower, "default credentials"):
 		fix = "gcloud auth application-default login"
 	case strings.Contains(lower, "no google cloud project"):
-		fix = "export GOOGLE_CLOUD_PROJECT=\"$(gcloud config get-value project)\""
+		fix = `export GOOGLE_CLOUD_PROJECT="` + shell.Required("PROJECT", "set it to the id of the project") + `"`
 	default:
 		_, fix = s.storeAdvice(err)
 	}

@@ -28,9 +28,9 @@ func TestStoreAdvice(t *testing.T) {
 		says, fix string
 	}{
 		{cloud, status.Error(codes.PermissionDenied, "Cloud Firestore API has not been used in project p-1 before or it is disabled"), "is not enabled", "gcloud services enable firestore.googleapis.com --project=p-1"},
-		{cloud, status.Error(codes.PermissionDenied, "Missing or insufficient permissions."), "may not write to the database gate", `gcloud projects add-iam-policy-binding p-1 --member="user:$(gcloud config get-value account)" --role=roles/datastore.user --condition=None`},
-		{cloud, status.Error(codes.NotFound, "The database gate does not exist for project p-1"), "there is no database gate", `gcloud firestore databases create --database=gate --project=p-1 --location="$(gcloud config get-value run/region)"`},
-		{Settings{Store: Firestore, Project: "p-1"}, status.Error(codes.NotFound, "The database (default) does not exist"), "there is no database (default)", `gcloud firestore databases create --database='(default)' --project=p-1 --location="$(gcloud config get-value run/region)"`},
+		{cloud, status.Error(codes.PermissionDenied, "Missing or insufficient permissions."), "may not write to the database gate", `gcloud projects add-iam-policy-binding p-1 --member="user:${ACCOUNT:?set it to the address of the person whose credentials these are}" --role=roles/datastore.user --condition=None`},
+		{cloud, status.Error(codes.NotFound, "The database gate does not exist for project p-1"), "there is no database gate", `gcloud firestore databases create --database=gate --project=p-1 --location="${REGION:?set it to where the database shall be, such as europe-west3}"`},
+		{Settings{Store: Firestore, Project: "p-1"}, status.Error(codes.NotFound, "The database (default) does not exist"), "there is no database (default)", `gcloud firestore databases create --database='(default)' --project=p-1 --location="${REGION:?set it to where the database shall be, such as europe-west3}"`},
 		{cloud, status.Error(codes.Unauthenticated, "x"), "no valid credentials", "gcloud auth application-default login"},
 		{cloud, status.Error(codes.Unavailable, "x"), "", ""},
 		{local, sqlitestore.ErrReadOnly, "nothing can be written to d", "chmod -R u+rwX d"},
@@ -49,7 +49,7 @@ func TestRefusal(t *testing.T) {
 	t.Parallel()
 	for text, fix := range map[string]string{
 		"credentials: could not find default credentials": "gcloud auth application-default login",
-		"no Google Cloud project is known":                `export GOOGLE_CLOUD_PROJECT="$(gcloud config get-value project)"`,
+		"no Google Cloud project is known":                `export GOOGLE_CLOUD_PROJECT="${PROJECT:?set it to the id of the project}"`,
 		"something\nelse":                                 "",
 	} {
 		r := Settings{Platform: hosting.Machine, Store: Firestore}.Refusal(errors.New(text))

@@ -86,7 +86,7 @@ func Open(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger)
 
 // options returns the options of an App, without its store, its bus and its telemetry.
 func options(ctx context.Context, s Settings, cfg *config.Config, log *slog.Logger) (o app.Options, err error) {
-	o = app.Options{Reads: s.Reads, Config: cfg, Log: log, Platform: s.Platform, PubSubEmulator: strings.TrimPrefix(s.pubsubHost, "http://"), Kinds: Kinds()}
+	o = app.Options{Reads: s.Reads, Config: cfg, Log: log, Platform: s.Platform, Kinds: Kinds()}
 	if o.Platform.BackgroundCPU() {
 		o.SweepEvery, o.Receive = localSweep, true
 	}

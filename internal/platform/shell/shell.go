@@ -21,3 +21,10 @@ func Quote(text string) string {
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
+
+// Required returns the value of a variable as a part of a word between double quotes. If the
+// variable is not set, the shell runs no command: it says what to set. The text must have no
+// closing brace.
+func Required(variable, says string) string {
+	return "${" + variable + ":?" + InQuotes(says) + "}"
+}

@@ -25,3 +25,9 @@ func TestQuote(t *testing.T) {
 		require.Equal(t, want, shell.Quote(text))
 	}
 }
+
+func TestRequired(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "${REGION:?set it}", shell.Required("REGION", "set it"))
+	require.Equal(t, "${REGION:?a \\$b}", shell.Required("REGION", "a $b"))
+}

@@ -91,6 +91,11 @@ func DeclaredMessage(id string) string {
 	return fmt.Sprintf(`the configuration declares the sync %q (in "syncs"): change it there and start the process again`, id)
 }
 
+// AbandonedMessage says what to do about a sync that the configuration declares no longer.
+func AbandonedMessage(id string) string {
+	return fmt.Sprintf(`the configuration declared the sync %q (in "syncs") and does so no longer, so it goes on as it was: delete it, change it by a request, or declare it again`, id)
+}
+
 // Outcome names a definition that Declare stored.
 type Outcome struct {
 	ID string
