@@ -91,7 +91,7 @@ const lookupTime = 2 * time.Second
 func (a *App) CanSend(ctx context.Context, keys []live.Key) (can []live.Key, not []NotSent) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	refused := map[string]error{} // by origin
+	refused := map[string]error{}       // by origin
 	unresolved := map[live.Key]string{} // by type, with the id "" apart
 	for _, k := range keys {
 		if reason := a.unsendable(ctx, k, refused, unresolved); reason != "" {
