@@ -40,7 +40,7 @@ type puller struct {
 	again    chan struct{}   // lets the reader repeat a page after a pause
 	digests  *digests        // nil for a pull that does not read everything
 	absent   *absence        // nil where a missing row means nothing
-	unsteady source.Unsteady // the reader, if its source can change while it is read
+	doubting source.Doubting // the reader, if it can find out that it missed rows
 	deletes  int64           // records deleted since a pull last ended well
 	before   int64           // those of them that earlier runs deleted
 	count    int             // of records, when the step began
@@ -92,7 +92,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if zoned, ok := reader.(source.Zoned); ok {
 		m.InZone(zoned.Zone())
 	}
-	p.unsteady, _ = reader.(source.Unsteady)
+	p.doubting, _ = reader.(source.Doubting)
 	reading, stop := context.WithCancel(ctx)
 	pages := make(chan *mapped, 1)
 	p.again = make(chan struct{}, 1)

@@ -140,7 +140,7 @@ func TestDropsAreToldEachHour(t *testing.T) {
 	for i := range 10 {
 		w.occurMany(1+i, 1)
 		require.Zero(t, w.sweep(s))
-require.Equal(t, 1+i/4, lines(), log.String())
+		require.Equal(t, 1+i/4, lines(), log.String())
 		w.wait(16 * time.Minute)
 	}
 	target, _, err := s.Deliveries(t.Context(), x.ID, 1)
