@@ -115,7 +115,9 @@ func (p *puller) open(ctx context.Context) (source.Reader, error) {
 		}
 		return p.retry, nil
 	}
-	return p.e.source.Pull(ctx, source.Pull{Spec: p.mapper.Spec(), Cursor: p.step.CursorBefore, Resume: p.step.Resume, PageSize: p.pageSize()})
+	spec := p.mapper.Spec()
+	spec.Known = p.e.lease.current().datatype(p.step.Datatype).Columns
+	return p.e.source.Pull(ctx, source.Pull{Spec: spec, Cursor: p.step.CursorBefore, Resume: p.step.Resume, PageSize: p.pageSize()})
 }
 
 // pageSize returns a size with which a page and its checkpoint fit in one commit.
@@ -317,6 +319,7 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 		t := st.datatype(step.Datatype)
 		p.noteSpelling(t)
 		if !p.run.Retry {
+			t.found(p.mapper.Found(), p.mapper.Spec().Mapped)
 			t.pulled(last)
 			t.Deleted = 0
 		}
