@@ -53,6 +53,8 @@ type webhooksJSON struct {
 
 type deliveriesJSON struct {
 	Deliveries []*outgoing.Delivery `json:"deliveries"`
+	Waiting    int64                `json:"waiting" description:"How many deliveries wait, listed or not."`
+	Dropped    int64                `json:"dropped" description:"How many were dropped, because too many waited or for too long."`
 }
 
 type deliveredJSON struct {
@@ -264,11 +266,11 @@ func listDeliveries(a *app.App) web.Handler {
 		if err != nil {
 			return err
 		}
-		list, err := a.Outgoing().Deliveries(r.Context(), r.PathValue("id"), limit)
+		t, list, err := a.Outgoing().Deliveries(r.Context(), r.PathValue("id"), limit)
 		if err != nil {
 			return err
 		}
-		return web.JSON(w, http.StatusOK, deliveriesJSON{list})
+		return web.JSON(w, http.StatusOK, deliveriesJSON{list, t.Waiting(), t.Dropped})
 	}
 }
 

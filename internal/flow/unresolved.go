@@ -25,7 +25,7 @@ func (f *Flow) Unresolved(ctx context.Context, k live.Key) string {
 	if k.ID == "" {
 		return `live.resolvers does not name the entity, and no record has the id ""`
 	}
-	if any, err := f.use.Records.Any(ctx, k.Org, k.Type); err != nil || any {
+	if exists, err := f.use.Records.Any(ctx, k.Org, k.Type); err != nil || exists {
 		return ""
 	}
 	return "live.resolvers does not name the entity, and there is no record of this type"

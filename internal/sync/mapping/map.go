@@ -108,6 +108,7 @@ func (f *compiled) bind(c *source.Columns) {
 			f.at, f.path = c.Index(first), strings.Split(rest, ".")
 		}
 	}
+	f.found = f.found || f.at >= 0
 }
 
 // identityOf returns the fields of a mapping without fields: every column under its own

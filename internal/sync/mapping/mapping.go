@@ -126,6 +126,7 @@ type compiled struct {
 	zone     *time.Location
 	eval     func(source.Row) (any, error)
 	seen     forms
+	found    bool // some row had the column
 }
 
 // New compiles a mapping; t may be nil. defaults is the data source's own Spec of the
@@ -357,6 +358,17 @@ func (m *Mapper) Fields() []string { return m.names }
 // InZone tells the mapper the source's own zone, in which the cursor's times are unless the
 // definition names another.
 func (m *Mapper) InZone(own *time.Location) { m.ownZone = own }
+
+// Found returns the columns that fields read, and that some row had, sorted.
+func (m *Mapper) Found() (columns []string) {
+	for i := range m.fields {
+		if m.fields[i].found {
+			columns = append(columns, m.fields[i].From)
+		}
+	}
+	slices.Sort(columns)
+	return slices.Compact(columns)
+}
 
 // Cursors returns what the rows so far have in the cursor's column.
 func (m *Mapper) Cursors() Cursors { return m.cursors }

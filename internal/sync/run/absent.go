@@ -48,13 +48,13 @@ func (p *puller) deleteAbsent(ctx context.Context) error {
 	if p.digests.unchanged() {
 		return nil
 	}
-	if p.unsteady != nil {
-		changed, err := p.unsteady.Changed(ctx)
+	if p.doubting != nil {
+		why, err := p.doubting.Doubt(ctx)
 		if err != nil {
 			return err
 		}
-		if changed {
-			p.run.warn(fmt.Sprintf("%s: somebody changed the source while it was read, so it is unknown which rows are missing: no record was deleted for that", p.step.Datatype))
+		if why != "" {
+			p.run.warn(fmt.Sprintf("%s: %s, so it is unknown which rows are missing: no record was deleted for that", p.step.Datatype, why))
 			p.digests = nil // the next pull looks at every page, and finds what is missing
 			return nil
 		}

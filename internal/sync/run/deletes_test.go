@@ -168,39 +168,39 @@ func TestAbsenceIsUnknownAfterAHandOn(t *testing.T) {
 	require.Contains(t, run.Warnings[0], "no record was deleted")
 }
 
-// unsteadyReader is that of a source that somebody changes while it is read.
-type unsteadyReader struct {
+// doubtingReader is that of a source that somebody changes while it is read.
+type doubtingReader struct {
 	source.Reader
-	changed bool
+	why string
 }
 
-func (u unsteadyReader) Changed(context.Context) (bool, error) { return u.changed, nil }
+func (d doubtingReader) Doubt(context.Context) (string, error) { return d.why, nil }
 
-// A pull during which the source changed cannot tell which rows are missing. The next one
+// A pull whose source changed, or sent less than all, cannot tell which rows are missing. The next one
 // can, also if its pages are the same.
-func TestAbsenceIsUnknownIfTheSourceChanged(t *testing.T) {
+func TestAbsenceIsUnknownIfTheSourceDoubts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(s *definition.Sync) {
 		s.Type = definition.Pull
 		s.Mapping["item"] = &mapping.Type{Delete: &mapping.Delete{Missing: true}}
 	})
 	w.source.snapshot = true
-	changed := false
-	w.kinds = source.NewRegistry(wrapped(w.source.kind(), func(r source.Reader) source.Reader { return unsteadyReader{r, changed} }))
+	why := ""
+	w.kinds = source.NewRegistry(wrapped(w.source.kind(), func(r source.Reader) source.Reader { return doubtingReader{r, why} }))
 	w.svc = w.service()
 	for i := range 8 {
 		w.source.put(fmt.Sprint(i), map[string]any{"name": "x"})
 	}
 	w.finished(syncrun.Start{})
 	w.source.remove("7")
-	changed = true
+	why = "somebody changed the source while it was read"
 	for range 2 {
 		run := w.finished(syncrun.Start{})
 		require.Len(t, run.Warnings, 1)
 		require.Contains(t, run.Warnings[0], "somebody changed the source while it was read")
 		require.Len(t, w.records(), 8)
 	}
-	changed = false
+	why = ""
 	require.Empty(t, w.finished(syncrun.Start{}).Warnings)
 	require.Len(t, w.records(), 7)
 }

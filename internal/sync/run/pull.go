@@ -40,7 +40,7 @@ type puller struct {
 	again    chan struct{}   // lets the reader repeat a page after a pause
 	digests  *digests        // nil for a pull that does not read everything
 	absent   *absence        // nil where a missing row means nothing
-	unsteady source.Unsteady // the reader, if its source can change while it is read
+	doubting source.Doubting // the reader, if it can find out that it missed rows
 	deletes  int64           // records deleted since a pull last ended well
 	before   int64           // those of them that earlier runs deleted
 	count    int             // of records, when the step began
@@ -92,7 +92,7 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if zoned, ok := reader.(source.Zoned); ok {
 		m.InZone(zoned.Zone())
 	}
-	p.unsteady, _ = reader.(source.Unsteady)
+	p.doubting, _ = reader.(source.Doubting)
 	reading, stop := context.WithCancel(ctx)
 	pages := make(chan *mapped, 1)
 	p.again = make(chan struct{}, 1)
@@ -115,7 +115,9 @@ func (p *puller) open(ctx context.Context) (source.Reader, error) {
 		}
 		return p.retry, nil
 	}
-	return p.e.source.Pull(ctx, source.Pull{Spec: p.mapper.Spec(), Cursor: p.step.CursorBefore, Resume: p.step.Resume, PageSize: p.pageSize()})
+	spec := p.mapper.Spec()
+	spec.Known = p.e.lease.current().datatype(p.step.Datatype).Columns
+	return p.e.source.Pull(ctx, source.Pull{Spec: spec, Cursor: p.step.CursorBefore, Resume: p.step.Resume, PageSize: p.pageSize()})
 }
 
 // pageSize returns a size with which a page and its checkpoint fit in one commit.
@@ -317,6 +319,7 @@ func (p *puller) conclude(ctx context.Context, last source.Cursor) error {
 		t := st.datatype(step.Datatype)
 		p.noteSpelling(t)
 		if !p.run.Retry {
+			t.found(p.mapper.Found(), p.mapper.Spec().Mapped)
 			t.pulled(last)
 			t.Deleted = 0
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -62,6 +63,8 @@ type typeState struct {
 	Doubt bool `json:"doubt,omitempty"`
 	// Spelling holds the forms in which pulls saw values, so that pushes write the same.
 	Spelling mapping.Spelling `json:"spelling,omitempty"`
+	// Columns are those that the mapping reads and that a pull has found, sorted.
+	Columns []string `json:"columns,omitempty"`
 }
 
 func (s *syncState) datatype(datatype string) *typeState {
@@ -263,4 +266,12 @@ func mustJSON(v any) []byte {
 		panic(fmt.Sprintf("run: encode %T: %v", v, err))
 	}
 	return b
+}
+
+// found adds the columns that a pull has found to those that earlier ones did. It forgets what
+// the mapping no longer reads.
+func (t *typeState) found(columns, mapped []string) {
+	all := slices.Concat(t.Columns, columns)
+	slices.Sort(all)
+	t.Columns = slices.DeleteFunc(slices.Compact(all), func(c string) bool { return !slices.Contains(mapped, c) })
 }

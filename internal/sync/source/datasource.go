@@ -180,9 +180,10 @@ func (r Registry) Check(d Datasource) []fault.Detail {
 	return k.Check(d)
 }
 
-// Unsteady is implemented by readers of a source that others can change while it is read.
-type Unsteady interface {
-	// Changed reports, after the last page, whether the source changed while it was read:
-	// then a row that is there may be in none of the pages.
-	Changed(ctx context.Context) (bool, error)
+// Doubting is implemented by readers that can find out that a row which is there may be in
+// none of the pages.
+type Doubting interface {
+	// Doubt returns, after the last page, why that may be so, or "". A sentence for people
+	// begins with it.
+	Doubt(ctx context.Context) (why string, err error)
 }

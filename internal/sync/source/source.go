@@ -169,6 +169,8 @@ type Spec struct {
 	// Mapped lists the columns other than the key's that the mapping reads; empty: all
 	// columns. "a.b" is a column of that name, or a path into the column a.
 	Mapped []string
+	// Known lists the columns of Mapped that an earlier pull has read.
+	Known []string
 	// Refers has, by column, the datatype of the rows whose keys the column holds.
 	Refers map[string]string
 	// Live is the value of Deleted in a row that is not deleted.
@@ -183,16 +185,21 @@ type Spec struct {
 }
 
 // CheckColumns returns a fault if columns, which are all that a file or a table has, hold
-// none that the mapping reads beside the key. Then the file or the table is another one than
-// the mapping is for, or was read in a wrong way, and a pull would empty every record.
+// none that the mapping reads beside the key, or lack one that an earlier pull has read. Then
+// the file or the table is another one than the mapping is for, a column was renamed, or it
+// was read in a wrong way. A pull would empty the fields of every record.
 func (s Spec) CheckColumns(columns []string) error {
-	for _, name := range s.Mapped {
+	has := func(name string) bool {
 		first, _, _ := strings.Cut(name, ".")
-		if slices.Contains(columns, name) || slices.Contains(columns, first) {
-			return nil
+		return slices.Contains(columns, name) || slices.Contains(columns, first)
+	}
+	for _, name := range s.Known {
+		if slices.Contains(s.Mapped, name) && !has(name) {
+			return fault.New(fault.Invalid, "the column %q, which the mapping of %s reads, is gone, and a pull would empty its field in every record: the source has %q. "+
+				"If the column was renamed, or is gone for good, change the mapping", name, s.Datatype, columns)
 		}
 	}
-	if len(s.Mapped) == 0 {
+	if len(s.Mapped) == 0 || slices.ContainsFunc(s.Mapped, has) {
 		return nil
 	}
 	return fault.New(fault.Invalid, "there is none of the columns that the mapping of %s reads: they are %q, and the source has %q", s.Datatype, s.Mapped, columns)

@@ -19,15 +19,15 @@ type batch struct {
 	pairs  int // further deliveries that may be added
 	now    time.Time
 
-	targets map[string]*Target // as they become, by their documents' ids
-	before  map[string]int64   // how many deliveries each had dropped
-	writes  []store.Write      // of everything but the targets
-	size    int                // of all bodies
+	targets map[string]*Target   // as they become, by their documents' ids
+	before  map[string]time.Time // when each had dropped deliveries
+	writes  []store.Write        // of everything but the targets
+	size    int                  // of all bodies
 	expired []*occurrence.Entry
 }
 
 func newBatch(limits store.Limits, pairs int, now time.Time) *batch {
-	return &batch{limits: limits, pairs: pairs, now: now, targets: map[string]*Target{}, before: map[string]int64{}}
+	return &batch{limits: limits, pairs: pairs, now: now, targets: map[string]*Target{}, before: map[string]time.Time{}}
 }
 
 // mostWritesOfPair bounds the writes for one delivery: it, its target, its occurrence, and the
@@ -92,7 +92,7 @@ func (b *batch) add(t *Target, e *occurrence.Entry) {
 	if next == nil {
 		copied := *t
 		next = &copied
-		b.targets[id], b.before[id] = next, t.Dropped
+		b.targets[id], b.before[id] = next, t.DroppedAt
 		b.size += len(t.write().Doc.Body)
 	}
 	d := &Delivery{N: next.Next, WebhookID: e.ID, Occurrence: &e.Occurrence, CreatedAt: b.now, State: Waits}
@@ -116,9 +116,7 @@ func (s *Service) commit(ctx context.Context, b *batch) error {
 			"dropped", len(b.expired), "waited", KeptFor, "type", e.Type, "occurrence", e.ID, "tries", e.Tries)
 	}
 	for id, t := range b.targets {
-		if t.Dropped > 0 && b.before[id] == 0 {
-			s.log.Warn("deliveries of a webhook are dropped: more wait than can be kept", "id", t.ID, "kept", t.most(), "dropped", t.Dropped)
-		}
+		t.tellDropped(s.log, b.before[id], tooMany)
 	}
 	if len(b.targets) > 0 {
 		s.changed()

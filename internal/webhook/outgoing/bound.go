@@ -1,6 +1,7 @@
 package outgoing
 
 import (
+	"log/slog"
 	"slices"
 	"time"
 
@@ -62,6 +63,30 @@ func (t *Target) forget(keep int64) []store.Write {
 	return t.deletions(from, t.Oldest)
 }
 
+// tellEvery is the time between two lines about deliveries that a target loses: a URL that is
+// down for weeks may lose one with each occurrence.
+const tellEvery = time.Hour
+
+// lose counts deliveries that are dropped. Where a line of the log is due, DroppedAt changes.
+func (t *Target) lose(n int64, now time.Time) {
+	t.Dropped += n
+	if now.Sub(t.DroppedAt).Abs() >= tellEvery {
+		t.DroppedAt = now
+	}
+}
+
+// tellDropped logs that the target has lost deliveries, if a line is due since before.
+func (t *Target) tellDropped(log *slog.Logger, before time.Time, why string) {
+	if !t.DroppedAt.Equal(before) {
+		log.Warn("deliveries of a webhook are dropped: "+why, "id", t.ID, "kept", t.most(), "keptFor", KeptFor, "dropped", t.Dropped)
+	}
+}
+
+const (
+	tooMany = "more wait than can be kept"
+	tooLong = "they waited until they expired"
+)
+
 // drop drops the oldest deliveries if too many wait, and returns their deletions. It does not
 // drop a delivery that is under way, but those after it.
 func (t *Target) drop(now time.Time) (writes []store.Write) {
@@ -69,7 +94,7 @@ func (t *Target) drop(now time.Time) (writes []store.Write) {
 	if n <= 0 {
 		return nil
 	}
-	t.Dropped += n
+	t.lose(n, now)
 	if !clock.Over(t.LeaseUntil, now, leaseTime) {
 		first := max(t.Head+1, t.Resume)
 		t.Resume = first + n

@@ -1,7 +1,9 @@
 package outgoing_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -32,7 +34,7 @@ func TestDeliveredOccurrencesAreBounded(t *testing.T) {
 			require.Equal(t, 130, w.sweep(w.svc))
 			require.Equal(t, outgoing.KeptDeliveries, w.stored(x.ID))
 		}
-		kept, err := w.svc.Deliveries(t.Context(), x.ID, 1000)
+		_, kept, err := w.svc.Deliveries(t.Context(), x.ID, 1000)
 		require.NoError(t, err)
 		require.Equal(t, "389", kept[0].WebhookID)
 		require.Equal(t, "290", kept[99].WebhookID)
@@ -116,4 +118,49 @@ func TestASlowTargetThatFails(t *testing.T) {
 			require.Equal(t, []string{"0", "1", "2"}, calls[:3])
 		}
 	}
+}
+
+// While a target loses occurrences because too many wait, the log has a line at once and then
+// each hour, and the target counts them.
+func TestDropsAreToldEachHour(t *testing.T) {
+	t.Parallel()
+	w := worldOn(t, drivertest.Memory(t))
+	var log bytes.Buffer
+	s := w.service(func(o *outgoing.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	r := newReceiver(t)
+	r.answer(500)
+	x := w.subscribe(r, "", nil, occurrence.Alert)
+	w.occurMany(0, 1)
+	require.Zero(t, w.sweep(s))
+	// So many wait that the next ones are too many. Their documents do not matter here.
+	w.rewriteTarget(func(t map[string]any) {
+		t["next"], t["state"] = 1+outgoing.KeptOccurrences, outgoing.Paused
+	})
+	lines := func() int { return bytes.Count(log.Bytes(), []byte("dropped: more wait than can be kept")) }
+	for i := range 10 {
+		w.occurMany(1+i, 1)
+		require.Zero(t, w.sweep(s))
+		require.Equal(t, 1+i/4, lines(), log.String())
+		w.wait(16 * time.Minute)
+	}
+	target, _, err := s.Deliveries(t.Context(), x.ID, 1)
+	require.NoError(t, err)
+	require.EqualValues(t, 10, target.Dropped)
+	require.EqualValues(t, outgoing.KeptOccurrences, target.Waiting())
+}
+
+// So it is with those that waited until they expired: a URL that was paused for a month would
+// otherwise fill the log with thousands of lines when it works again.
+func TestExpiredOccurrencesAreToldEachHour(t *testing.T) {
+	t.Parallel()
+	w := worldOn(t, drivertest.Memory(t))
+	var log bytes.Buffer
+	s := w.service(func(o *outgoing.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	r := newReceiver(t)
+	w.subscribe(r, "", nil, occurrence.Alert)
+	w.rewriteTarget(func(t map[string]any) { t["next"] = 1000 }) // the documents of none of them are there
+	w.occurMany(0, 1)
+	require.Equal(t, 1, w.sweep(s))
+	require.EqualValues(t, 999, w.targets()[0].Dropped)
+	require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("they waited until they expired")))
 }

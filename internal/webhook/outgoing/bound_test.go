@@ -41,7 +41,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 		x := w.targets()[0]
 		require.Equal(t, outgoing.Paused, x.State)
 		require.EqualValues(t, 19, x.Replaced)
-		list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
+		_, list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
 		require.NoError(t, err)
 		require.EqualValues(t, 20, list[0].Version)
 		require.EqualValues(t, 19, list[0].Replaced)
@@ -67,7 +67,7 @@ func TestTheDeliveryUnderWayIsNotReplaced(t *testing.T) {
 		require.NoError(t, err)
 		w.receive("l", "", tasks)
 		require.Equal(t, 2, w.sweep(w.svc))
-		list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
+		_, list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
 		require.NoError(t, err)
 		require.Equal(t, []int64{3, 1}, []int64{list[0].Version, list[1].Version})
 		require.Equal(t, []string{outgoing.Delivered, outgoing.Delivered}, []string{list[0].State, list[1].State})
@@ -93,7 +93,7 @@ func TestASlowSenderDoesNotLoseTheNewestVersion(t *testing.T) {
 		calls := h.called()
 		require.Len(t, calls, 2)
 		require.NotEqual(t, calls[0], calls[1])
-		list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
+		_, list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.EqualValues(t, 2, list[0].Version)
@@ -177,7 +177,7 @@ func TestTooManyThatWaitAreDropped(t *testing.T) {
 // waiting makes n deliveries of the target wait, as an earlier release could.
 func (w *world) waiting(target string, n int) {
 	w.Helper()
-	list, err := w.svc.Deliveries(w.Context(), target, 1)
+	_, list, err := w.svc.Deliveries(w.Context(), target, 1)
 	require.NoError(w, err)
 	for i := 2; i <= n; i++ {
 		d := *list[0]

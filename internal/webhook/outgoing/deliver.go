@@ -38,12 +38,16 @@ func (s *Service) deliver(ctx context.Context, t *Target) (delivered int, err er
 			return delivered, err
 		}
 		if docs[0] == nil {
-			s.log.Warn("a delivery of a webhook is dropped: it waited until it expired", "id", t.ID, "n", t.Head)
+			before := t.DroppedAt
 			if t, err = s.settle(ctx, t, nil, func(t *Target) {
-				t.Dropped++
+				before = t.DroppedAt
+				t.lose(1, s.now())
 				t.pass(t.Head)
 			}); err != nil {
 				return delivered, err
+			}
+			if t != nil {
+				t.tellDropped(s.log, before, tooLong)
 			}
 			continue
 		}

@@ -76,7 +76,7 @@ func TestFailuresAreTriedAgainInOrder(t *testing.T) {
 		require.Equal(t, 1, versionOf(t, calls[2]))
 		require.Equal(t, 2, versionOf(t, calls[3]))
 		require.Equal(t, calls[0].header.Get("webhook-id"), calls[2].header.Get("webhook-id"), "the same id each time")
-		list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
+		_, list, err := w.svc.Deliveries(t.Context(), target.ID, 10)
 		require.NoError(t, err)
 		require.Equal(t, 3, list[1].Tries)
 		require.Equal(t, []int{500, 429, 200}, []int{list[1].Attempts[0].Status, list[1].Attempts[1].Status, list[1].Attempts[2].Status})
@@ -234,7 +234,7 @@ func TestALargeListIsDelivered(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, whole, strings.Contains(string(c.body), `"data":`+large), i)
 		}
-		kept, err := w.svc.Deliveries(t.Context(), target.ID, 10)
+		_, kept, err := w.svc.Deliveries(t.Context(), target.ID, 10)
 		require.NoError(t, err)
 		for _, d := range kept {
 			require.Less(t, len(d.Data), 1000)

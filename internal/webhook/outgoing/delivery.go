@@ -83,12 +83,17 @@ func (d *Delivery) record(a Attempt) {
 	}
 }
 
-// Deliveries returns the deliveries of a target, newest first.
-func (s *Service) Deliveries(ctx context.Context, id string, limit int) ([]*Delivery, error) {
+// Deliveries returns the deliveries of a target, newest first, and the target.
+func (s *Service) Deliveries(ctx context.Context, id string, limit int) (*Target, []*Delivery, error) {
 	t, err := s.targets.find(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	list, err := s.newest(ctx, t, limit)
+	return t, list, err
+}
+
+func (s *Service) newest(ctx context.Context, t *Target, limit int) ([]*Delivery, error) {
 	out := []*Delivery{}
 	var ids []string
 	for n := t.Next - 1; n > 0 && len(ids) < limit; n-- {

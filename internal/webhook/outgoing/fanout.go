@@ -88,8 +88,8 @@ func (s *Service) enqueue(ctx context.Context, t *Target, l *list.List, data fun
 			next.Newest = d.N
 		}
 		_, err := s.docs.Commit(ctx, append(writes, d.write(t), next.write()))
-		if err == nil && next.Dropped > 0 && t.Dropped == 0 {
-			s.log.Warn("deliveries of a webhook are dropped: more wait than can be kept", "id", t.ID, "kept", KeptDeliveries, "dropped", next.Dropped)
+		if err == nil {
+			next.tellDropped(s.log, t.DroppedAt, tooMany)
 		}
 		if !errors.Is(err, store.ErrConflict) {
 			s.changed()

@@ -283,12 +283,17 @@ func TestDroppedOccurrencesAreTold(t *testing.T) {
 	expired := store.Write{Collection: store.Collection{Kind: "deliveries", Scope: x.ID}, Doc: store.Doc{ID: "000000000003"}, Delete: true, Any: true}
 	_, err := w.store.Commit(t.Context(), []store.Write{expired})
 	require.NoError(t, err)
-	w.rewriteTarget(func(t map[string]any) { t["next"] = 4; t["head"] = 2; t["dropped"] = 1 })
+	w.rewriteTarget(func(t map[string]any) {
+		t["next"] = 4
+		t["head"] = 2
+		t["dropped"] = 1
+		t["droppedAt"] = "2020-01-01T00:00:00Z"
+	})
 	r.answer(200)
 	w.wait(48 * time.Hour)
 	require.Equal(t, 1, w.sweep(s))
 	require.EqualValues(t, 2, w.targets()[0].Dropped)
-	require.Contains(t, log.String(), "it waited until it expired")
+	require.Contains(t, log.String(), "they waited until they expired")
 }
 
 // A registration for types is checked, is one for each URL, and is removed by its id.

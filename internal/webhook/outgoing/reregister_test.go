@@ -47,7 +47,7 @@ func TestRegisteringAnew(t *testing.T) {
 		require.NoError(t, ctx.Err(), "the fan-out retries for ever")
 		require.Equal(t, 1, w.sweep(w.svc))
 		require.Len(t, r.calls(), 3)
-		list, err := w.svc.Deliveries(t.Context(), second.ID, 10)
+		_, list, err := w.svc.Deliveries(t.Context(), second.ID, 10)
 		require.NoError(t, err)
 		require.Len(t, list, 1, "deliveries of the first registration do not count")
 		require.Equal(t, int64(3), list[0].Version)

@@ -49,6 +49,7 @@ type Target struct {
 	Newest       int64     `json:"newest,omitempty"`   // number of the delivery of Version; 0: none
 	Replaced     int64     `json:"replaced,omitempty"` // versions that Newest replaced
 	Dropped      int64     `json:"dropped,omitempty"`  // deliveries that were dropped because too many waited, or for too long
+	DroppedAt    time.Time `json:"droppedAt,omitzero" description:"When deliveries were last dropped because too many waited or for too long; at most an hour too early."`
 	Failures     int       `json:"failures,omitempty"`
 	FailingSince time.Time `json:"failingSince,omitzero"`
 	NextAttempt  time.Time `json:"nextAttempt,omitzero"`

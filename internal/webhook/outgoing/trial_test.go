@@ -34,7 +34,7 @@ func TestTestDelivery(t *testing.T) {
 	require.Equal(t, 204, out.Status)
 	require.Empty(t, out.Error)
 	require.Equal(t, before, w.targets()[0])
-	sent, err := w.svc.Deliveries(t.Context(), target.ID, 10)
+	_, sent, err := w.svc.Deliveries(t.Context(), target.ID, 10)
 	require.NoError(t, err)
 	require.Len(t, sent, 1)
 	c := r.calls()[2]

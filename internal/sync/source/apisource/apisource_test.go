@@ -182,7 +182,7 @@ func TestFaultsOfADefinition(t *testing.T) {
 		`{"List":"x"}`:                                               `options.List: unknown field; did you mean "list"?`,
 		`{"paging":{"stile":1}}`:                                     `options.paging.stile: unknown field; did you mean "style"?`,
 		`{"types":{"a":{"since":{"x":1}}}}`:                          "options.types.a.since.x: unknown field; the fields are format, param",
-		`{"types":{"a":{"auth":{}}}}`:                                "options.types.a.auth: unknown field; the fields are create, delete, items, list, nullIsEmpty, paging, read, since, update",
+		`{"types":{"a":{"auth":{}}}}`:                                "options.types.a.auth: unknown field; the fields are create, delete, ignoreErrors, items, list, nullIsEmpty, paging, read, since, update",
 		`{"types":[]}`:                                               "options.types: must be an object",
 		`{"types":{"a":null}}`:                                       "",
 		`{"paging":null,"headers":null}`:                             "",

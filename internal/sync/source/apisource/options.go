@@ -31,13 +31,15 @@ type resource struct {
 	List  string `json:"list"`  // "": datasource.url
 	Items string `json:"items"` // path to the array in an answer; "": the answer is the array
 	// NullIsEmpty says that null at Items is an empty list, unless the answer reports an error.
-	NullIsEmpty *bool   `json:"nullIsEmpty"`
-	Paging      *paging `json:"paging"`
-	Since       *since  `json:"since"`
-	Read        *read   `json:"read"` // nil: rows are changed and deleted unseen
-	Create      *write  `json:"create"`
-	Update      *write  `json:"update"`
-	Delete      *write  `json:"delete"`
+	NullIsEmpty *bool `json:"nullIsEmpty"`
+	// IgnoreErrors says that a list is whole although the answer reports an error beside it.
+	IgnoreErrors *bool   `json:"ignoreErrors"`
+	Paging       *paging `json:"paging"`
+	Since        *since  `json:"since"`
+	Read         *read   `json:"read"` // nil: rows are changed and deleted unseen
+	Create       *write  `json:"create"`
+	Update       *write  `json:"update"`
+	Delete       *write  `json:"delete"`
 }
 
 // paging says how the pages of a list follow each other.
@@ -51,7 +53,7 @@ type paging struct {
 	// More is the path to what tells whether there is another page. Without it,
 	// page and offset end with an empty page, the others where nothing leads on.
 	More  string `json:"more"`
-	Total string `json:"total"` // path to how many items there are, for the progress
+	Total string `json:"total"` // path to how many items there are: for the progress, and to find that some did not come
 	// SizeParam asks for pages of Size items.
 	SizeParam string `json:"sizeParam"`
 	Size      int    `json:"size" range:"1..100000"` // 0: 100
@@ -118,7 +120,7 @@ func (w *write) size() int {
 func (o *options) of(datatype string) resource {
 	r, t := o.resource, o.Types[datatype]
 	r.List, r.Items = cmp.Or(t.List, r.List), cmp.Or(t.Items, r.Items)
-	r.NullIsEmpty = cmp.Or(t.NullIsEmpty, r.NullIsEmpty)
+	r.NullIsEmpty, r.IgnoreErrors = cmp.Or(t.NullIsEmpty, r.NullIsEmpty), cmp.Or(t.IgnoreErrors, r.IgnoreErrors)
 	r.Paging, r.Since = cmp.Or(t.Paging, r.Paging), cmp.Or(t.Since, r.Since)
 	r.Read = cmp.Or(t.Read, r.Read)
 	r.Create, r.Update, r.Delete = cmp.Or(t.Create, r.Create), cmp.Or(t.Update, r.Update), cmp.Or(t.Delete, r.Delete)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/headgate/headgate/internal/platform/fault"
@@ -42,6 +43,7 @@ type reader struct {
 	paging paging
 	mark   mark
 	rows   rest.Rows
+	total  int64 // of items, as the last answer that says so has it
 }
 
 // Pull implements source.Source.
@@ -92,6 +94,7 @@ func (r *reader) Next(ctx context.Context) (source.Page, error) {
 	if err := r.advance(answer, target, items); err != nil {
 		return source.Page{}, err
 	}
+	r.total = cmp.Or(r.totalIn(answer), r.total)
 	if len(items) == 0 && r.mark.Ended {
 		return source.Page{}, io.EOF
 	}
@@ -103,16 +106,33 @@ func (r *reader) page(answer *rest.Answer, items []any) (p source.Page, err erro
 	r.mark.Done += int64(len(items))
 	r.mark.Last = rest.Later(r.mark.Last, p.Rows, r.pull.Spec, r.mark.Clock.Add(-r.pull.Margin))
 	p.Cursor, p.Done = r.mark.Last, r.mark.Done
-	if r.paging.Total != "" {
-		v, _ := rest.Path(answer.Body, r.paging.Total)
-		if n, ok := v.(json.Number); ok {
-			if total, err := n.Int64(); err == nil && total > 0 {
-				p.Total = max(total, p.Done)
-			}
-		}
+	if total := r.totalIn(answer); total > 0 {
+		p.Total = max(total, p.Done)
 	}
 	p.Resume, err = json.Marshal(r.mark)
 	return p, err
+}
+
+// totalIn returns how many items there are, or 0 if the answer does not say so.
+func (r *reader) totalIn(a *rest.Answer) int64 {
+	if r.paging.Total == "" {
+		return 0
+	}
+	v, _ := rest.Path(a.Body, r.paging.Total)
+	n, _ := v.(json.Number)
+	total, err := n.Int64()
+	if err != nil {
+		return 0
+	}
+	return max(0, total)
+}
+
+// Doubt implements [source.Doubting].
+func (r *reader) Doubt(context.Context) (string, error) {
+	if r.mark.Done >= r.total {
+		return "", nil
+	}
+	return fmt.Sprintf("%s says that there are %d items (options.paging.total), and %d came", r.base.Host, r.total, r.mark.Done), nil
 }
 
 // fault returns an error of the pull with a message for people.
@@ -187,6 +207,13 @@ func (s *since) text(t time.Time) string {
 	}
 }
 
+// mayReport reports whether a list counts although its answer seems to report an error: the
+// definition says so, or the list itself is named like one.
+func (r *reader) mayReport() bool {
+	top, _, _ := strings.Cut(r.res.Items, ".")
+	return top == "errors" || top == "error" || r.res.IgnoreErrors != nil && *r.res.IgnoreErrors
+}
+
 // items returns the items of an answer. An answer without a list is an error: the pull
 // must not end as if the list were empty, which could delete records.
 func (r *reader) items(a *rest.Answer) ([]any, error) {
@@ -194,10 +221,13 @@ func (r *reader) items(a *rest.Answer) ([]any, error) {
 		return nil, nil
 	}
 	v, ok := rest.Path(a.Body, r.res.Items)
+	words := r.Words(a)
 	if list, isList := v.([]any); ok && isList {
+		if words != "" && !r.mayReport() {
+			return nil, r.fault(fault.Invalid, "the answer of %s reports an error beside the items, so some may be missing: %s (if it means nothing, set options.ignoreErrors)", r.base.Host, words)
+		}
 		return list, nil
 	}
-	words := r.Words(a)
 	null := ok && v == nil && r.res.Items != ""
 	if null && words == "" && r.res.NullIsEmpty != nil && *r.res.NullIsEmpty {
 		return nil, nil

@@ -182,6 +182,68 @@ func TestAnAnswerWithoutTheListIsNoEmptyList(t *testing.T) {
 	}
 }
 
+// An answer may have items and an error, as GraphQL's partial ones do. What it left out would
+// be deleted here, or stay behind the cursor.
+func TestAnAnswerWithAnErrorIsNoWholePage(t *testing.T) {
+	t.Parallel()
+	const beside = "reports an error beside the items, so some may be missing: "
+	for name, c := range map[string]struct{ items, more, answer, says string }{
+		"no items":         {"data.items", "", `{"data":{"items":[]},"errors":[{"message":"t0ps3cret is down"}]}`, beside + "REDACTED is down (if it means nothing, set options.ignoreErrors)"},
+		"some items":       {"data.items", "", `{"data":{"items":[{"id":"1"}]},"errors":[{"message":"no"}]}`, beside + "no"},
+		"a word":           {"items", "", `{"items":[{"id":"1"}],"error":"overloaded"}`, beside + "overloaded"},
+		"a flag":           {"items", "", `{"items":[{"id":"1"}],"error":true}`, beside},
+		"ignored":          {"items", `,"ignoreErrors":true`, `{"items":[{"id":"1"}],"error":"overloaded"}`, ""},
+		"none":             {"items", "", `{"items":[{"id":"1"}],"error":null,"errors":[]}`, ""},
+		"a list of errors": {"errors", "", `{"errors":[{"id":"1"}]}`, ""},
+	} {
+		for style, paging := range map[string]string{"one page": "", "cursor": `,"paging":{` + token + `}`} {
+			s := newServer(t, `{"list":"row","items":"`+c.items+`","auth":{"type":"bearer","token":"t0ps3cret"}`+c.more+paging+`}`)
+			s.answer = func(string, []any) any { return c.answer }
+			rows, err := drain(t, s.Open(t))
+			if c.says == "" {
+				require.NoError(t, err, "%s, %s", name, style)
+				require.Len(t, rows, 1)
+				continue
+			}
+			require.ErrorContains(t, err, c.says, "%s, %s", name, style)
+			require.Equal(t, fault.Invalid, fault.CodeOf(err))
+			require.Empty(t, rows)
+		}
+	}
+}
+
+// A list that ends before its own total may lack rows, also where the last page has none.
+func TestAListThatIsShorterThanItsTotal(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]string{
+		`{"items":[{"id":"1"}],"meta":{"total":3}}`:        "says that there are 3 items (options.paging.total), and 1 came",
+		`{"items":[],"meta":{"total":3}}`:                  "and 0 came",
+		`{"items":[{"id":"1"},null],"meta":{"total":2}}`:   "",
+		`{"items":[{"id":"1"}],"meta":{"total":1}}`:        "",
+		`{"items":[{"id":"1"}],"meta":{"total":0}}`:        "",
+		`{"items":[{"id":"1"}],"meta":{"total":"many"}}`:   "",
+		`{"items":[{"id":"1"}],"meta":{"total":1e999}}`:    "",
+		`{"items":[{"id":"1"},{"id":"2"}],"meta":{}}`:      "",
+		`{"items":[{"id":"1"}],"meta":{"total":-1}}`:       "",
+		`{"items":[{"id":"1"}],"meta":{"total":10000000}}`: "there are 10000000 items",
+	} {
+		s := newServer(t, `{"list":"row","items":"items","paging":{"style":"cursor","next":"meta.next","total":"meta.total"}}`)
+		s.answer = func(string, []any) any { return answer }
+		reader, err := s.Open(t).Pull(t.Context(), source.Pull{Spec: source.Spec{Datatype: "row", Key: []string{"id"}}, PageSize: 10})
+		require.NoError(t, err)
+		for err == nil {
+			_, err = reader.Next(t.Context())
+		}
+		require.ErrorIs(t, err, io.EOF)
+		why, err := reader.(source.Doubting).Doubt(t.Context())
+		require.NoError(t, err)
+		if want == "" {
+			require.Empty(t, why, answer)
+		}
+		require.Contains(t, why, want, answer)
+	}
+}
+
 // Some servers answer 404 for the page after the last one.
 func TestNothingBeyondTheLastPage(t *testing.T) {
 	t.Parallel()

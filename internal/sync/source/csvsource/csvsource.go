@@ -188,16 +188,16 @@ func (f *file) header(r *scanner) ([]string, scanned, error) {
 
 func (p *puller) Close() error { return p.s.Close() }
 
-// Changed implements [source.Unsteady]. The answer of a server is one version of its file.
-func (p *puller) Changed(ctx context.Context) (bool, error) {
+// Doubt implements [source.Doubting]. The answer of a server is one version of its file.
+func (p *puller) Doubt(ctx context.Context) (string, error) {
 	if p.s.seen == nil {
-		return false, nil
+		return "", nil
 	}
 	err := p.f.unchanged(ctx, p.s)
 	if errors.Is(err, errChanged) {
-		return true, nil
+		return "somebody changed the source while it was read", nil
 	}
-	return false, err
+	return "", err
 }
 
 // Next implements [source.Reader].

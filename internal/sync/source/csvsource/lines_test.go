@@ -163,21 +163,22 @@ func TestAFileThatIsAnother(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		content, options string
-		mapped           []string
+		mapped, known    []string
 		want             string
 	}{
-		"none of the columns": {"id,b\n", "{}", []string{"name", "owner.name"}, `there is none of the columns that the mapping of row reads: they are ["name" "owner.name"], and the source has ["id" "b"]`},
-		"no key":              {"a,b\n", "{}", []string{"a"}, `no column "id"`},
-		"empty":               {"", `{"columns": ["id", "name"]}`, []string{"name"}, "the file is empty"},
-		"only a mark":         {"\ufeff\r\n", `{"columns": ["id", "name"]}`, []string{"name"}, "the file is empty"},
-		"one of the columns":  {"id,owner\n", "{}", []string{"name", "owner.name"}, ""},
-		"no mapping":          {"id,b\n", "{}", nil, ""},
+		"none of the columns": {"id,b\n", "{}", []string{"name", "owner.name"}, nil, `there is none of the columns that the mapping of row reads: they are ["name" "owner.name"], and the source has ["id" "b"]`},
+		"no key":              {"a,b\n", "{}", []string{"a"}, nil, `no column "id"`},
+		"empty":               {"", `{"columns": ["id", "name"]}`, []string{"name"}, nil, "the file is empty"},
+		"only a mark":         {"\ufeff\r\n", `{"columns": ["id", "name"]}`, []string{"name"}, nil, "the file is empty"},
+		"one of the columns":  {"id,owner\n", "{}", []string{"name", "owner.name"}, []string{"owner.name", "unmapped"}, ""},
+		"a known column":      {"id,owner\n", "{}", []string{"name", "owner.name"}, []string{"name"}, `the column "name", which the mapping of row reads, is gone`},
+		"no mapping":          {"id,b\n", "{}", nil, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, err := open(t.Context(), source.Datasource{FileURL: "f.csv", Options: []byte(c.options)}, source.Env{Dir: root(t, map[string]string{"f.csv": c.content})})
 			require.NoError(t, err)
-			_, err = s.Pull(t.Context(), source.Pull{PageSize: 1, Spec: source.Spec{Datatype: "row", Key: []string{"id"}, Mapped: c.mapped}})
+			_, err = s.Pull(t.Context(), source.Pull{PageSize: 1, Spec: source.Spec{Datatype: "row", Key: []string{"id"}, Mapped: c.mapped, Known: c.known}})
 			if c.want == "" {
 				require.NoError(t, err)
 				return
