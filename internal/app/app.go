@@ -162,6 +162,7 @@ type App struct {
 	helped     atomic.Uint64 // counts calls of Help
 	declared   atomic.Bool   // the configuration's syncs are stored
 	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
+	wrongClock atomic.Bool   // the log says that the machine's clock is wrong
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
