@@ -30,7 +30,7 @@ func TestEachMessageAgainstWhatIsObvious(t *testing.T) {
 			t.Cleanup(func() { require.NoError(t, st.Close()) })
 			rapid.Check(t, func(t *rapid.T) {
 				p := rapid.Custom(drawPlan).Draw(t, "plan")
-				p.Skew, p.Rules.MaxClaim = 0, 0
+				p.Skew = 0
 				newLive(t, p, st, late, rapid.Bool().Draw(t, "timed")).run()
 			})
 		})
