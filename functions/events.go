@@ -11,14 +11,11 @@ import (
 	"github.com/headgate/headgate/internal/event"
 	"github.com/headgate/headgate/internal/gate"
 	"github.com/headgate/headgate/internal/platform/fault"
+	"github.com/headgate/headgate/internal/platform/web"
 	"github.com/headgate/headgate/internal/store"
 )
 
-const (
-	jsonLines = "application/x-ndjson"
-	// linesTime bounds the time that a client takes for the next lines, about a megabyte.
-	linesTime = 2 * time.Minute
-)
+const jsonLines = "application/x-ndjson"
 
 // errLeft ends a stream whose client has left or reads too slowly.
 var errLeft = errors.New("the client does not read on")
@@ -51,9 +48,9 @@ func streamEvents(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
+	web.Pace(w, 0) // a stream may last longer than other answers
 	lines := newLineWriter(w)
 	next, err := g.Records(r.Context(), of, func(records []event.Record) error {
-		lines.allow()
 		for i := range records {
 			if err := lines.add(&records[i]); err != nil {
 				return err
@@ -65,7 +62,6 @@ func streamEvents(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !errors.Is(err, errLeft) {
-		lines.allow()
 		_ = lines.add(event.Broken{Error: shown(err), Next: cursorOrNone(next)})
 		_ = lines.flush()
 	}
@@ -86,13 +82,6 @@ func newLineWriter(w http.ResponseWriter) *lineWriter {
 	l.enc = json.NewEncoder(&l.buf)
 	l.enc.SetEscapeHTML(false)
 	return l
-}
-
-// allow lets the client take linesTime for the lines that follow: a stream may last longer
-// than the server allows other answers. It is not called for each line, or a client that
-// takes a line every minute would hold the memory of all of them for hours.
-func (l *lineWriter) allow() {
-	_ = l.to.SetWriteDeadline(time.Now().Add(linesTime)) // not every server has deadlines
 }
 
 func (l *lineWriter) add(v any) error {

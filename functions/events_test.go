@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,24 +213,34 @@ func TestAStreamOfEventsIsFlat(t *testing.T) {
 	require.Zero(t, memory.Answers.Used())
 }
 
-// deadlines counts how often an answer gets more time.
+// deadlines notes until when a client may take what is written next.
 type deadlines struct {
 	*httptest.ResponseRecorder
-	set int
+	set []time.Duration // from then on
 }
 
-func (d *deadlines) SetWriteDeadline(time.Time) error { d.set++; return nil }
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	if !at.IsZero() {
+		d.set = append(d.set, time.Until(at))
+	}
+	return nil
+}
 
-// A client that reads a line now and then does not keep the memory of all lines for hours:
-// the time is that of about a megabyte, not of a line.
-func TestAStreamOfEventsHasADeadlineForManyLines(t *testing.T) {
+// A client that stops reading does not keep the memory of an answer from others for minutes.
+func TestAnswersThatHoldMemoryAreTakenAtAPace(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t, oneService(""))
-	for range 50 {
+	g.event("entry1", strings.Repeat("x", 100<<10))
+	r := g.event("entry2", "x")
+	eventID := r.str("triggered")
+	for range 1000 {
 		g.event("entry1", "x")
 	}
-	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-	g.h.ServeHTTP(w, httptest.NewRequest("GET", "/events", nil))
-	require.Equal(t, 50, strings.Count(w.Body.String(), "\n"))
-	require.Equal(t, 1, w.set)
+	for _, path := range []string{"/events", "/messages/" + eventID, "/pending?limit=1000"} {
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		g.h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		require.Equal(t, 200, w.Code, path)
+		require.NotEmpty(t, w.set, path)
+		require.LessOrEqual(t, slices.Max(w.set), 15*time.Second, path)
+	}
 }

@@ -198,6 +198,7 @@ func getMessage(g *gate.Gate, w http.ResponseWriter, r *http.Request) error {
 	started := false
 	err := g.WriteMessage(r.Context(), r.PathValue("eventID"), w, func(size int) {
 		started = true
+		web.Pace(w, web.AnswerTime)
 		w.Header().Set("Content-Type", "application/json")
 		if size >= 0 {
 			w.Header().Set("Content-Length", strconv.Itoa(size))

@@ -161,6 +161,7 @@ type App struct {
 	declared   atomic.Bool   // the configuration's syncs are stored
 	abandoned  atomic.Value  // []string: syncs that the configuration no longer declared when they were stored
 	unwritable atomic.Bool   // the last /readyz found that the store takes no writes
+	wrongClock atomic.Bool   // the log says that the machine's clock is wrong
 
 	stop    context.CancelFunc
 	running sync.WaitGroup

@@ -59,6 +59,9 @@ func (a *App) warnings(ctx context.Context, svc config.Service) ([]string, error
 		last.UTC().Format(time.RFC3339))), nil
 }
 
+// observeTime bounds the question for the store's time before an examination.
+const observeTime = 5 * time.Second
+
 // Examine examines the deployment. It changes nothing. Callers at the same time share one
 // examination. It returns an error only if ctx ends.
 func (a *App) Examine(ctx context.Context) (doctor.Report, error) {
@@ -66,10 +69,13 @@ func (a *App) Examine(ctx context.Context) (doctor.Report, error) {
 }
 
 func (a *App) examine(ctx context.Context) doctor.Report {
+	asking, cancel := context.WithTimeout(ctx, observeTime)
+	_ = a.o.clock.Observe(asking, a.o.Store.Now) // what is stored is judged by the store's time; if it does not answer, a check says so
+	cancel()
 	o := doctor.Options{
 		Config: a.o.Config, Place: a.o.Place, Store: a.o.Store, Docs: a.o.Store, Topic: a.o.Bus.Ping, Secret: a.secret,
 		Sources: a.sources, Webhooks: a.webhooks, Unused: a.Unused, Alerts: a.alertsOf, HookUsed: a.flow.HookUsed,
-		Now: a.o.machine, Random: func() string { return event.NewID(time.Now()) },
+		Now: a.o.Now, Machine: a.o.machine, Random: func() string { return event.NewID(time.Now()) },
 	}
 	if a.o.Place.Resolve != nil {
 		o.Secret = a.o.Place.Resolve

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headgate/headgate/internal/gate"
+	"github.com/headgate/headgate/internal/platform/clock"
 	"github.com/headgate/headgate/internal/platform/shutdown"
 	"github.com/headgate/headgate/internal/store"
 )
@@ -94,6 +95,7 @@ func (a *App) tick(ctx context.Context) {
 // clock was never compared, because the store has not answered yet.
 func (a *App) OnTime(ctx context.Context) error {
 	err := a.o.clock.Observe(ctx, a.o.Store.Now)
+	a.tellWrongClock()
 	if err == nil {
 		return nil
 	}
@@ -104,6 +106,23 @@ func (a *App) OnTime(ctx context.Context) error {
 		return nil
 	}
 	return store.CodedError(err)
+}
+
+// tellWrongClock logs, once, that this machine shows another time than the deployment goes by,
+// and that it does so no more. Nothing else would tell an operator before somebody examines the
+// deployment.
+func (a *App) tellWrongClock() {
+	ahead := a.o.machine().Sub(a.o.Now())
+	wrong := ahead.Abs() >= clock.Skew
+	if a.wrongClock.Swap(wrong) == wrong {
+		return
+	}
+	if !wrong {
+		a.o.Log.Info("the clock of this machine is right again")
+		return
+	}
+	a.o.Log.Warn("the clock of this machine is wrong, or was set a moment ago: the deployment goes by another time",
+		"aheadSeconds", int(ahead.Seconds()), "next", "timedatectl set-ntp true")
 }
 
 func (a *App) sweepAll(ctx context.Context) {

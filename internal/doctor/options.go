@@ -78,8 +78,11 @@ type Options struct {
 	HookUsed func(ctx context.Context, hook string) (bool, error)
 	// Connected reports whether signals of other instances arrive; nil: no clients are served.
 	Connected func() bool
-	Now       func() time.Time
-	Random    func() string
+	// Now is the clock by which the deployment stores times.
+	Now func() time.Time
+	// Machine is this machine's clock, which may be wrong.
+	Machine func() time.Time
+	Random  func() string
 }
 
 // Examine makes all checks.

@@ -76,6 +76,25 @@ func TestClock(t *testing.T) {
 	require.Equal(t, NotChecked, w.one(t, "clock.skew").State)
 }
 
+// What is stored has the deployment's time. A machine whose clock is wrong finds what every other
+// one finds, and its clock.
+func TestAWrongClockIsNoLateSweep(t *testing.T) {
+	t.Parallel()
+	for _, ahead := range []time.Duration{0, time.Hour, -time.Hour} {
+		w := newWorld(t, deployed)
+		w.ahead = ahead
+		beats := &Beats{Docs: w.docs, Now: w.Now}
+		for range 10 {
+			w.now = w.now.Add(2 * time.Minute)
+			beats.Beat(t.Context(), SweepBeat+"orders")
+		}
+		require.Equal(t, ahead != 0, w.one(t, "clock.skew").State == Error)
+		require.Equal(t, OK, w.one(t, "sweep.recent").State)
+		w.now = w.now.Add(30 * time.Minute)
+		require.Contains(t, w.one(t, "sweep.late").Text, "was 30 minutes ago")
+	}
+}
+
 // A sweep that nobody calls any more is late by its usual interval.
 func TestSweep(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,7 @@ func (e *examination) slowFix() string {
 func (e *examination) clockCheck() Check {
 	return Check{Name: "the clock of the store", Code: "clock", Late: NotChecked, Do: func(ctx context.Context, found func(Finding)) {
 		const code = "clock.skew"
-		began := e.Now()
+		began := e.Machine()
 		theirs, has, err := e.Store.Now(ctx)
 		whose := "the store's"
 		if err == nil && !has {
@@ -112,14 +112,14 @@ func (e *examination) clockCheck() Check {
 				return
 			}
 			whose = "Google Cloud's"
-			began = e.Now()
+			began = e.Machine()
 			theirs, err = e.Place.Google.Time(ctx)
 		}
 		if err != nil {
 			found(notChecked(code, "the clock: the time could not be asked for: %s", oneLine(err)))
 			return
 		}
-		ended := e.Now()
+		ended := e.Machine()
 		skew := ended.Add(-ended.Sub(began) / 2).Sub(theirs)
 		direction := "ahead of"
 		if skew < 0 {

@@ -22,6 +22,7 @@ const deployed = `{"services": [{"serviceName": "orders", "trigger": {"type": "w
 type world struct {
 	Options
 	now    time.Time
+	ahead  time.Duration // of the machine's clock
 	docs   *memorystore.Store
 	google *google
 }
@@ -32,7 +33,7 @@ func newWorld(t *testing.T, cfg string) *world {
 	require.NoError(t, err)
 	w := &world{now: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC), docs: memorystore.New(memorystore.Options{}), google: newGoogle()}
 	w.Options = Options{
-		Config: parsed, Store: cloudStore{w.docs, &w.now, nil}, Docs: w.docs, Now: func() time.Time { return w.now }, Random: func() string { return "examined" },
+		Config: parsed, Store: cloudStore{w.docs, &w.now, nil}, Docs: w.docs, Now: func() time.Time { return w.now }, Machine: func() time.Time { return w.now.Add(w.ahead) }, Random: func() string { return "examined" },
 		Topic:  func(context.Context, string) error { return nil },
 		Secret: func(_ context.Context, ref string) (string, error) { return "c4n4ry of " + ref, nil },
 		Place: Place{

@@ -120,7 +120,7 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 				return err
 			}
 		}
-		for _, w := range g.rules.shape.Windows(waiting, now) {
+		for _, w := range g.rules.shape.Windows(receivedBy(waiting, now), now) {
 			if w.Verdict == window.Complete && g.windowed() {
 				// The look that should have released it never ended. Another instance may be at it.
 				if _, err := g.settleWindow(ctx, sc.key, foundWindow{Window: w}); err != nil && !errors.Is(err, store.ErrConflict) {
@@ -138,6 +138,21 @@ func (g *Gate) discardWaitingOver(ctx context.Context, s *Swept) error {
 		}
 		return nil
 	})
+}
+
+// receivedBy returns the events that were received up to an instant. What the windows were then
+// is judged without later ones: these may complete a window only together with events that had
+// left it when they came.
+func receivedBy(waiting [][]event.Waiting, at time.Time) [][]event.Waiting {
+	then := make([][]event.Waiting, len(waiting))
+	for i, ws := range waiting {
+		for _, w := range ws {
+			if !w.ReceivedAt.After(at) {
+				then[i] = append(then[i], w)
+			}
+		}
+	}
+	return then
 }
 
 // discardMembers deletes the pointers of a window. lost has, by endpoint, how many of these

@@ -30,8 +30,8 @@ func TestEachMessageAgainstWhatIsObvious(t *testing.T) {
 			t.Cleanup(func() { require.NoError(t, st.Close()) })
 			rapid.Check(t, func(t *rapid.T) {
 				p := rapid.Custom(drawPlan).Draw(t, "plan")
-				p.Skew, p.Rules.MaxClaim = 0, 0
-				newLive(t, p, st, late).run()
+				p.Skew = 0
+				newLive(t, p, st, late, rapid.Bool().Draw(t, "timed")).run()
 			})
 		})
 	}
@@ -44,8 +44,10 @@ type live struct {
 	late bool // the instance looks only at what a request brings
 }
 
-func newLive(t require.TestingT, p plan, st store.Store, late bool) *live {
-	tr := newTrial(t, p, st, false)
+// newLive returns a plan's instance. timed says that the store has a time of its own, so that
+// sweeps delete from the beginning.
+func newLive(t require.TestingT, p plan, st store.Store, late, timed bool) *live {
+	tr := newTrial(t, p, st, timed)
 	return &live{tr, &obvious{planRules: p.Rules, now: tr.truth(), names: map[string]bool{}, late: late}, late}
 }
 

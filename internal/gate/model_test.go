@@ -31,6 +31,20 @@ func TestWindowsAgainstWhatIsObvious(t *testing.T) {
 			tr.check()
 		})
 	})
+	t.Run("sqlite, with a time of its own", func(t *testing.T) {
+		t.Parallel()
+		st, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, st.Close()) })
+		rapid.Check(t, func(t *rapid.T) {
+			p := rapid.Custom(drawPlan).Draw(t, "plan")
+			p.Skew *= 72 // up to an hour: the store's time decides
+			tr := newTrial(t, p, st, true)
+			defer tr.close()
+			tr.run()
+			tr.check()
+		})
+	})
 	t.Run("firestore", func(t *testing.T) {
 		t.Parallel()
 		_, project := emulator.Firestore(t)
@@ -86,10 +100,19 @@ func (tr *trial) check() {
 
 // checkOver requires that an event left its window by age or by a scheduled reset.
 func (tr *trial) checkOver(d discard) {
-	skew := tr.Skew.Abs()
+	skew := tr.slack()
 	aged := tr.Rules.Kind == "sliding" && d.at.Add(skew).Sub(d.waited.ReceivedAt) >= tr.period()
 	reset := d.at.Add(skew).Truncate(5 * time.Minute) // the latest one
 	require.True(tr, aged || tr.Rules.Resets && !d.waited.ReceivedAt.After(reset), "an event that still counts was discarded")
+}
+
+// slack is the difference of the instances' clocks. None is left where the store has a time, but
+// for what a clock is not set for.
+func (tr *trial) slack() time.Duration {
+	if tr.timed {
+		return min(tr.Skew.Abs(), time.Second)
+	}
+	return tr.Skew.Abs()
 }
 
 func (tr *trial) period() time.Duration { return time.Duration(tr.Rules.Period) * time.Second }
@@ -130,7 +153,7 @@ func (tr *trial) checkClaim(c claimed) {
 	if w.Completion == store.Manual {
 		return
 	}
-	skew := tr.Skew.Abs()
+	skew := tr.slack()
 	if w.Completion != store.Complete || r.AtClose && r.Kind != "sliding" {
 		require.False(tr, w.Closes.IsZero())
 		require.False(tr, c.truth.Add(skew).Before(w.Closes), "a window is closed early")

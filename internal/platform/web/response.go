@@ -29,6 +29,7 @@ type response struct {
 	answers  *budget.Budget
 	hold     *budget.Hold // of the budget of requests; nil until the body is read
 	reading  *budget.Hold // of the budget of answers; nil until there is a large answer
+	pace     *pace        // nil: the answer has none
 }
 
 func (rw *response) Unwrap() http.ResponseWriter { return rw.w }
@@ -61,11 +62,17 @@ func (rw *response) started() {
 
 func (rw *response) Write(b []byte) (int, error) {
 	rw.started()
+	if rw.pace != nil {
+		return rw.pace.write(rw.w, b)
+	}
 	return rw.w.Write(b)
 }
 
 func (rw *response) WriteString(s string) (int, error) {
 	rw.started()
+	if rw.pace != nil {
+		return rw.pace.write(rw.w, []byte(s))
+	}
 	return io.WriteString(rw.w, s)
 }
 
@@ -74,6 +81,9 @@ func (rw *response) Flush() { _ = rw.FlushError() }
 
 func (rw *response) FlushError() error {
 	rw.started() // flushing sends the header
+	if rw.pace != nil {
+		return rw.pace.flush()
+	}
 	return http.NewResponseController(rw.w).Flush()
 }
 
@@ -161,6 +171,7 @@ func write(w http.ResponseWriter, headerOnly bool, status int, contentType []str
 		if err := holdAnswer(w, size); err != nil {
 			return err
 		}
+		Pace(w, AnswerTime)
 	}
 	h := w.Header()
 	h["Content-Type"] = contentType

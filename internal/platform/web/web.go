@@ -94,6 +94,9 @@ func (a *adapted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := a.h(rw, r); err != nil {
 		a.fail(rw, r, err)
 	}
+	if rw.pace != nil {
+		rw.pace.end(r)
+	}
 	if verbose {
 		a.log.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path,
 			"status", rw.sent(), "duration", time.Since(start), "requestId", rw.requestID())

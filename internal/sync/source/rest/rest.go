@@ -35,11 +35,11 @@ const (
 	DefaultLimit = 64 << 20
 	// smallAnswer is the size in bytes from which an answer's memory is reserved.
 	smallAnswer = 64 << 10
-	// minSecret is the length of the shortest secret that is removed from a server's
-	// message. Shorter texts are no credentials, and most messages contain them by chance.
-	minSecret = 4
 	// maxMessage is the most bytes of a server's message that people see.
 	maxMessage = 300
+	// mostHidden is the most bytes of a message that are searched for secrets. What is behind
+	// them is not shown.
+	mostHidden = 64 << 10
 )
 
 // Client calls one system.
@@ -206,17 +206,9 @@ func Basic(user, password string) string {
 }
 
 // Clean makes a server's message safe to show: one line of bounded length, without the
-// client's secrets. It also removes the escaped forms of a secret, in which a server
-// repeats a URL.
+// client's secrets, however the server spells them.
 func (c *Client) Clean(text string) string {
-	for _, s := range c.Secrets {
-		if len(s) < minSecret {
-			continue
-		}
-		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s)} {
-			text = strings.ReplaceAll(text, form, credential.Redacted)
-		}
-	}
+	text = credential.Hide(text[:min(len(text), mostHidden)], c.Secrets)
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) { // Cf includes characters that change the writing direction
 			return ' '
