@@ -278,7 +278,7 @@ func (c *checker) format(path, layout string) {
 	// Two years with the same weekdays, so that nothing but the year is different.
 	first, second := time.Date(1981, 2, 3, 4, 5, 6, 7, time.UTC), time.Date(1987, 2, 3, 4, 5, 6, 7, time.UTC)
 	if first.Format(layout) == second.Format(layout) {
-		c.add(path, "%q has no year: write how 2 January 2006 15:04:05 looks in the column, such as 02.01.2006 15:04, or one of %s", layout, strings.Join(namedFormats, ", "))
+		c.add(path, "no part of %q is read as a year: write how 2 January 2006 15:04:05 looks in the column, such as 02.01.2006 15:04, or one of %s", layout, strings.Join(namedFormats, ", "))
 	}
 }
 
