@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"os"
+	"regexp"
 	"strconv"
 
 	"github.com/spf13/cobra"
