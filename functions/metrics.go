@@ -16,7 +16,7 @@ func showMetrics(a *app.App) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		t := a.Telemetry()
 		if t == nil || !t.Scraped() {
-			return fault.New(fault.NotFound, "metrics are not served: OTEL_METRICS_EXPORTER must have prometheus")
+			return fault.New(fault.NotFound, "metrics are not served: start with OTEL_METRICS_EXPORTER=prometheus")
 		}
 		w.Header().Set("Content-Type", prometheusType)
 		w.Header().Set("Cache-Control", "no-store")

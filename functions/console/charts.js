@@ -62,7 +62,7 @@ function events(h) {
 /** A time as an axis names it. @param {number} t @param {number} step */
 function at(t, step) {
   const d = new Date(t);
-  return step >= 3600_000 ? d.toLocaleDateString(undefined, { weekday: "short", day: "numeric", month: "short" }) : d.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return step >= 3600_000 ? d.toLocaleDateString(undefined, { weekday: "short", day: "numeric", month: "short" }) : d.toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" });
 }
 
 const LAGS = 20; // messages whose times the server gives

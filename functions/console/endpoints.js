@@ -2,7 +2,7 @@
 // The endpoints of a gate: what each has and needs, and when its events leave the window. Few
 // endpoints have time lines; many are rows that can be searched, those that lack events first.
 
-import { el, svg, table, said, lasts, count, button } from "./ui.js";
+import { el, svg, table, said, lasts, inTime, count, button } from "./ui.js";
 import { clock, closesIn } from "./words.js";
 import { uncounted } from "./counts.js";
 
@@ -28,7 +28,7 @@ export function rowsOf(endpoints, optional, { sought, all, toggle }, now) {
     shown.map((e) => [
       [said(e.eventKey, 120), optional.has(e.eventKey) && el("span", { class: "soft" }, " (optional)")], meter(e, e.eventKey),
       el("span", { class: lack(e) ? "warn" : null }, `${e.have.toLocaleString()} of ${e.need.toLocaleString()}`),
-      e.oldestLeavesAt ? Date.parse(e.oldestLeavesAt) > now ? ["in ", lasts(Date.parse(e.oldestLeavesAt) - now)] : "now" : "", [e.expired > 0 && e.expired.toLocaleString(), uncounted(e)],
+      e.oldestLeavesAt ? Date.parse(e.oldestLeavesAt) > now ? inTime(Date.parse(e.oldestLeavesAt) - now) : "now" : "", [e.expired > 0 && e.expired.toLocaleString(), uncounted(e)],
     ]), sought ? `No endpoint has “${sought}” in its name.` : "None lacks events.", shown.map((e) => e.eventKey)),
   !sought && (all || shown.length < endpoints.length) && el("p", { class: "actions" },
     button(all ? "Show only those that lack events" : `Show all ${count(endpoints.length, "endpoint")}`, toggle, { class: "slim" }), !all && el("span", { class: "small soft" }, words.join("; "))));
@@ -56,7 +56,7 @@ export function endpoint(svc, e, waits, o, now) {
     meter(e, e.eventKey),
     closing ? wholeTimeline(open, events, now) : timeline(period, events, now),
     closing ? wholeEnds(open, events, now) : el("p", { class: "ends small soft" }, el("span", {}, lasts(period), " ago"),
-      el("span", {}, events.length > 0 ? ["the oldest leaves in ", lasts(Date.parse(events[0].leavesAt) - now)] : "no events"), el("span", {}, "now")),
+      el("span", {}, events.length > 0 ? ["the oldest leaves ", inTime(Date.parse(events[0].leavesAt) - now)] : "no events"), el("span", {}, "now")),
     e.expired > 0 && el("p", { class: "small soft" }, `${count(e.expired, "event")} left the window without a message.`), uncounted(e),
     waits?.more && el("p", { class: "small soft" }, `The time line shows the oldest ${o.most} of ${count(e.have, "event")}.`));
 }

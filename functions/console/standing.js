@@ -3,7 +3,7 @@
 // and whether somebody should look at it.
 
 import { get, segment } from "./api.js";
-import { el, said, time, lasts, count, clip, pill } from "./ui.js";
+import { el, said, time, lasts, inTime, count, clip, pill } from "./ui.js";
 import { lacks, clock, closes, errorIn, eventsAt, BRIEFLY } from "./words.js";
 import { nextStep } from "./health.js";
 import { targetRemedy } from "./remedy.js";
@@ -122,7 +122,7 @@ export function gateRow(row, svc, { status, waits }) {
       named(row.href, row.name), stateOf(s),
       status.lastMessage ? time(status.lastMessage.date) : el("span", { class: "soft" }, "none yet"),
       nextOf(svc, status, now),
-      svc.correlation ? `${eventsAt(svc, status.endpoints)} of all keys` : status.triggerType === "none" ? el("span", { class: "soft" }, `${count(have, "event")} in the window`) : status.missing.length > 0 ? lacks(status.missing, BRIEFLY) : el("span", { class: "soft" }, "nothing"),
+      svc.correlation ? el("span", { class: "soft" }, `by key: ${eventsAt(svc, status.endpoints)} ${have === 1 ? "waits" : "wait"}`) : status.triggerType === "none" ? el("span", { class: "soft" }, `${count(have, "event")} in the window`) : status.missing.length > 0 ? lacks(status.missing, BRIEFLY) : el("span", { class: "soft" }, "nothing"),
       [wrong(errorIn(error)), s.words === "retries" && stepOf(error), wrong(error ? "" : box.warning), (status.warnings ?? []).slice(0, 2).map((/** @type {string} */ w) => el("div", { class: "warn" }, said(w, 160)))],
     ],
   };
@@ -130,9 +130,9 @@ export function gateRow(row, svc, { status, waits }) {
 
 /** When something happens next at a gate by itself. @param {any} svc @param {any} status @param {number} now */
 function nextOf(svc, status, now) {
-  if (closes(svc) && status.window?.closes) return ["closes ", Date.parse(status.window.closes) > now ? "in " + lasts(Date.parse(status.window.closes) - now) : "now"];
+  if (closes(svc) && status.window?.closes) return ["closes ", Date.parse(status.window.closes) > now ? inTime(Date.parse(status.window.closes) - now) : "now"];
   const leaves = Math.min(...status.endpoints.map((/** @type {any} */ e) => e.oldestLeavesAt && Date.parse(e.oldestLeavesAt) > now ? Date.parse(e.oldestLeavesAt) : Infinity));
-  return Number.isFinite(leaves) && !svc.correlation ? ["an event leaves in ", lasts(leaves - now)] : el("span", { class: "soft" }, "–");
+  return Number.isFinite(leaves) && !svc.correlation ? ["an event leaves ", inTime(leaves - now)] : el("span", { class: "soft" }, "–");
 }
 
 /** @param {import("./app.js").Context} _ @returns {Promise<Row[]|null>} */
@@ -191,7 +191,7 @@ export function webhookRow(t) {
     cells: (s, now) => [
       el("div", { class: "name" }, el("a", { href }, said(t.url, 120)), el("div", { class: "small soft" }, said(clip(wanted(t), 80)))), stateOf(s),
       t.lastError ? t.lastStatus || el("span", { class: "soft" }, "none") : t.lastStatus || el("span", { class: "soft" }, "none yet"),
-      t.failures > 0 && t.nextAttempt && t.state !== "paused" ? Date.parse(t.nextAttempt) > now ? ["in ", lasts(Date.parse(t.nextAttempt) - now)] : "now" : el("span", { class: "soft" }, "–"),
+      t.failures > 0 && t.nextAttempt && t.state !== "paused" ? Date.parse(t.nextAttempt) > now ? inTime(Date.parse(t.nextAttempt) - now) : "now" : el("span", { class: "soft" }, "–"),
       [waiting(t) > 0 ? waiting(t).toLocaleString() : el("span", { class: "soft" }, "none"), t.dropped > 0 && el("span", { class: "warn" }, `, ${t.dropped.toLocaleString()} dropped`)],
       [t.failures > 0 && el("div", {}, count(t.failures, "failure")), wrong(t.lastError)],
     ],

@@ -170,6 +170,9 @@ export function lasts(ms) {
   return figure(Math.round(s / 86400), "days");
 }
 
+/** How long it still is until something happens, in whole seconds. @param {number} ms */
+export const inTime = (ms) => "in " + lasts(Math.ceil(ms / 1000) * 1000);
+
 /** @param {number} n @param {string} one @param {string} [many] */
 export const count = (n, one, many = one + "s") => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 

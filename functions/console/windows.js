@@ -80,7 +80,8 @@ export function openWindows(base, refresh, sift) {
   }
 
   function howMany() {
-    if (!counted || sought) return "";
+    if (!list || !counted || sought) return "";
+    if (!list.next && pages.length === 1) return `${count(new Set(list.windows.map((/** @type {any} */ w) => w.correlationKey)).size, "key waits", "keys wait")}.`; // all of them are listed
     return counted.more ? `More than ${count(counted.keys, "key")} wait.` : `${count(counted.keys, "key waits", "keys wait")}, as of when this page was opened.`;
   }
 

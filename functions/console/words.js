@@ -2,7 +2,7 @@
 // What a configuration, a window and a message say, in words. Names and keys come from
 // outside: they are only put into text nodes.
 
-import { el, said, lasts, count } from "./ui.js";
+import { el, said, lasts, inTime, count } from "./ui.js";
 
 const LISTED = 10; // endpoints that a sentence names
 export const BRIEFLY = 3; // where a list beside it has them all
@@ -153,7 +153,7 @@ export function clock(at) {
 export function closesIn(open, now) {
   if (!open.closes) return "each event leaves by itself";
   const left = Date.parse(open.closes) - now;
-  return open.state === "closing" || left <= 0 ? "now" : "in " + lasts(left);
+  return open.state === "closing" || left <= 0 ? "now" : inTime(left);
 }
 
 /** Says what became of an event that the server acknowledged. @param {any} receipt */

@@ -96,6 +96,7 @@ func printBanner(w io.Writer, b banner) {
 	}
 	fmt.Fprintf(w, "  %s %s/messages\n", curl, b.base)
 	if b.tasks {
+		fmt.Fprintf(w, "\nTry a draft (console, Drafts): this changes the list at its source:\n")
 		fmt.Fprintf(w, "  %s -d '%s' %s%s/set-tasks\n", curl, exampleChange, b.base, exampleSource)
 	}
 	fmt.Fprintln(w)

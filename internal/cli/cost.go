@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"regexp"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -80,6 +81,22 @@ not deducted.`,
 	return cmd
 }
 
+// longNumber finds a whole number with more digits than a person counts.
+var longNumber = regexp.MustCompile(`(^|[^.\d])(\d{5,})`)
+
+// grouped writes the long numbers of a text in groups of three digits: 1,000,000.
+func grouped(text string) string {
+	return longNumber.ReplaceAllStringFunc(text, func(s string) string {
+		digits := 0
+		for i := len(s) - 1; i > 0 && s[i-1] >= '0' && s[i-1] <= '9'; i-- {
+			if digits++; digits%3 == 0 {
+				s = s[:i] + "," + s[i:]
+			}
+		}
+		return s
+	})
+}
+
 func printCosts(w io.Writer, all []costOf) error {
 	var sum float64
 	for _, c := range all {
@@ -88,9 +105,9 @@ func printCosts(w io.Writer, all []costOf) error {
 		for _, l := range c.Lines {
 			price := "$" + strconv.FormatFloat(l.Price, 'f', -1, 64) + " a " + l.Unit
 			if l.Per != 1 {
-				price = "$" + strconv.FormatFloat(l.Price, 'f', -1, 64) + " per " + strconv.FormatFloat(l.Per, 'f', -1, 64)
+				price = "$" + strconv.FormatFloat(l.Price, 'f', -1, 64) + " per " + grouped(strconv.FormatFloat(l.Per, 'f', -1, 64))
 			}
-			rows = append(rows, []string{"  " + l.Item, strconv.FormatFloat(math.Round(l.Quantity*100)/100, 'f', -1, 64), l.Unit, "× " + price, fmt.Sprintf("= $%.2f", l.Dollars), l.Why})
+			rows = append(rows, []string{"  " + l.Item, grouped(strconv.FormatFloat(math.Round(l.Quantity*100)/100, 'f', -1, 64)), l.Unit, "× " + price, fmt.Sprintf("= $%.2f", l.Dollars), grouped(l.Why)})
 		}
 		if err := printTable(w, []string{"  ITEM", "QUANTITY", "UNIT", "PRICE", "A MONTH", "WHY"}, rows); err != nil {
 			return err

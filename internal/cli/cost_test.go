@@ -13,7 +13,7 @@ func TestCost(t *testing.T) {
 	t.Parallel()
 	status, stdout, stderr := headgate(t, nil, "cost", "--config", workflowExample, "--events", "2e6")
 	require.Zero(t, status, stderr)
-	require.Regexp(t, `events: writes +4000000 +write +× \$0\.09 per 100000 += \$3\.60 +2000000 × \(event, pointer\)`, stdout)
+	require.Regexp(t, `events: writes +4,000,000 +write +× \$0\.09 per 100,000 += \$3\.60 +2,000,000 × \(event, pointer\)`, stdout)
 	require.Contains(t, stdout, "without free quotas")
 
 	status, stdout, stderr = headgate(t, nil, "cost", "--config", workflowExample, "--json")
@@ -39,5 +39,14 @@ func TestCost(t *testing.T) {
 		require.Equal(t, 2, status)
 		require.Empty(t, stdout)
 		require.Contains(t, stderr, want)
+	}
+}
+
+func TestNumbersOfACostAreGrouped(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"999": "999", "1024": "1024", "43200 minutes × (4 + 2)": "43,200 minutes × (4 + 2)", "2000000": "2,000,000", "0.0000025": "0.0000025", "345600.25 of 1000000": "345,600.25 of 1,000,000",
+	} {
+		require.Equal(t, want, grouped(text))
 	}
 }

@@ -161,6 +161,9 @@ func TestConsoleLooks(t *testing.T) {
 				require.Empty(t, js[[]string](t, d.page, cramped), what)
 				require.Empty(t, js[[]string](t, d.page, spilled), what)
 				require.Empty(t, js[[]string](t, d.page, broken), what)
+				if size.name == "phone" {
+					require.LessOrEqual(t, js[int](t, d.page, `document.querySelector("header").offsetHeight`), 72, "%s: the header leaves the screen to the view", what)
+				}
 				d.shoot(fmt.Sprintf("%s-%s-%s", v.name, scheme, size.name))
 			}
 		}

@@ -95,7 +95,7 @@ func TestConsoleAtScale(t *testing.T) {
 	p := large(t)
 	d := p.console(t, "overview")
 	d.reads("52 syncs")
-	d.reads("10,000 or more events of all keys")
+	d.reads("by key: 10,000 or more events wait")
 	d.bounded("gates/wide", "200 endpoints, 50 of them missing events", 3_000, 20, 400_000)
 	d.until("those that lack events are first", `document.querySelector('[aria-label^="200 endpoints"] tbody tr').innerText.startsWith("source 150")`)
 	d.types(`input[placeholder="Search endpoints"]`, "SOURCE 007")

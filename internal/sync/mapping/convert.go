@@ -159,6 +159,9 @@ func asBool(v any) (bool, error) {
 // layouts lists the layouts that are tried if the definition has no format.
 var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly}
 
+// namedFormats are the formats that are no layouts.
+var namedFormats = []string{"rfc3339", "date", "unix", "unixms"}
+
 // asTime reads a time. The zone is that of a time that names none. A date without a time of
 // day is midnight UTC in every zone, or it would be another date for people; only a layout
 // of the definition makes it midnight in the zone. asTime refuses years that RFC 3339 cannot write, because the record

@@ -270,6 +270,19 @@ func (c *checker) zone(path, name string) *time.Location {
 	return zone
 }
 
+// format checks how times are written. A layout that takes no year from a text is that of
+// another tool, such as DD.MM.YYYY: no text would ever have it.
+func (c *checker) format(path, layout string) {
+	if layout == "" || slices.Contains(namedFormats, layout) {
+		return
+	}
+	// Two years with the same weekdays, so that nothing but the year is different.
+	first, second := time.Date(1981, 2, 3, 4, 5, 6, 7, time.UTC), time.Date(1987, 2, 3, 4, 5, 6, 7, time.UTC)
+	if first.Format(layout) == second.Format(layout) {
+		c.add(path, "no part of %q is read as a year: write how 2 January 2006 15:04:05 looks in the column, such as 02.01.2006 15:04, or one of %s", layout, strings.Join(namedFormats, ", "))
+	}
+}
+
 // compileTimes tells the source what the fields say about the columns that hold times.
 func (m *Mapper) compileTimes() {
 	for i := range m.fields {
@@ -317,6 +330,10 @@ func compileField(c *checker, path, name string, def Field) compiled {
 	}
 	if def.Type != "time" && (def.Format != "" || def.Zone != "" || len(def.Formats) > 0) {
 		c.add(path+".format", "can only be used with the type time")
+	}
+	c.format(path+".format", def.Format)
+	for i, f := range def.Formats {
+		c.format(fmt.Sprintf("%s.formats[%d]", path, i), f)
 	}
 	if def.Decimal != "" && (separators[def.Decimal] == "" || def.Type != "number" && def.Type != "integer") {
 		c.add(path+".decimal", "must be a comma or a point, of a field of the type number or integer")

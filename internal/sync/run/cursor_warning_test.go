@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/headgate/headgate/internal/sync/definition"
+	"github.com/headgate/headgate/internal/sync/mapping"
 	syncrun "github.com/headgate/headgate/internal/sync/run"
 )
 
@@ -28,4 +29,17 @@ func TestARunWarnsOfCursorsThatCannotBeRead(t *testing.T) {
 	w.source.put("a", map[string]any{"name": "n", "meta": map[string]any{"at": "2026-03-04T05:06:00Z"}})
 	run = w.finished(syncrun.Start{Method: syncrun.DoPull})
 	require.Equal(t, []string{"item: no row has a value in the cursor's column metta.at, so every pull reads all rows"}, run.Warnings)
+}
+
+// A column that the mapping reads and a file lacks is misspelt, most likely: the run says
+// so, because otherwise all records would lack the field without a word.
+func TestARunWarnsOfColumnsThatAFileLacks(t *testing.T) {
+	t.Parallel()
+	o := csvOutside(t, []string{"id", "Preis"}, nil)
+	w := worldWith(t, o, &mapping.Type{Fields: map[string]mapping.Field{"price": {From: "Prijs"}, "cost": {From: "Preis"}}})
+	o.put(map[string]string{"id": "1", "Preis": "9"})
+	for _, method := range []syncrun.Method{syncrun.Validate, syncrun.DoPull} {
+		run := w.finished(syncrun.Start{Method: method})
+		require.Equal(t, []string{`item: the mapping reads ["Prijs"], and the source has no such column: its columns are ["id" "Preis"]`}, run.Warnings, method)
+	}
 }

@@ -92,6 +92,9 @@ func (e *execution) pull(ctx context.Context, step *Step, m *mapping.Mapper) err
 	if zoned, ok := reader.(source.Zoned); ok {
 		m.InZone(zoned.Zone())
 	}
+	if headed, ok := reader.(source.Headed); ok {
+		p.warnColumns(headed.Headings())
+	}
 	p.doubting, _ = reader.(source.Doubting)
 	reading, stop := context.WithCancel(ctx)
 	pages := make(chan *mapped, 1)
@@ -340,6 +343,14 @@ func (p *puller) warnCursor() {
 			p.step.Datatype, c.Unread, c.Rows, column, c.Example))
 	case c.Empty > 0 && c.Empty == c.Rows:
 		p.run.warn(fmt.Sprintf("%s: no row has a value in the cursor's column %s, so every pull reads all rows", p.step.Datatype, column))
+	}
+}
+
+// warnColumns tells people of columns that the mapping reads and the source does not have.
+// Most likely they are misspelt, and without a word every record would lack those fields.
+func (p *puller) warnColumns(headings []string) {
+	if lacking := p.mapper.Spec().Lacking(headings); len(lacking) > 0 {
+		p.run.warn(fmt.Sprintf("%s: the mapping reads %q, and the source has no such column: its columns are %q", p.step.Datatype, lacking, headings))
 	}
 }
 

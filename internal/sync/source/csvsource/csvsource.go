@@ -188,6 +188,9 @@ func (f *file) header(r *scanner) ([]string, scanned, error) {
 
 func (p *puller) Close() error { return p.s.Close() }
 
+// Headings implements [source.Headed].
+func (p *puller) Headings() []string { return p.columns.Names() }
+
 // Doubt implements [source.Doubting]. The answer of a server is one version of its file.
 func (p *puller) Doubt(ctx context.Context) (string, error) {
 	if p.s.seen == nil {
