@@ -64,15 +64,13 @@ func spelled(text, secret string) (n int, ok bool) {
 // spellings returns the lengths of the beginnings of the text that spell the character, whose
 // bytes in the secret are raw.
 func spellings(text string, r rune, raw string) (lengths []int) {
-	if r == '\\' { // JSON doubles it, each time that it is quoted
-		if n := len(text) - len(strings.TrimLeft(text, `\`)); n > 0 {
-			for ; n > 0; n-- {
-				lengths = append(lengths, n)
-			}
-			return lengths
-		}
-	}
 	slashes := len(text) - len(strings.TrimLeft(text, `\`))
+	if r == '\\' && slashes > 0 { // JSON doubles it, each time that it is quoted
+		for n := 1; n <= min(slashes, 1<<mostDeep); n *= 2 {
+			lengths = append(lengths, n)
+		}
+		return lengths
+	}
 	rest := text[slashes:]
 	add := func(n int) {
 		if n > 0 && !slices.Contains(lengths, slashes+n) {
