@@ -16,8 +16,8 @@ import (
 )
 
 // progress shows how far work is: as a bar on a terminal, and of a run as a line every two
-// seconds elsewhere, if something changed since the line before. A silent one shows nothing, for programs that read JSON. It has no
-// colours.
+// seconds elsewhere, if something changed since the line before. A silent one shows nothing,
+// for programs that read JSON. It has no colours.
 type progress struct {
 	w        io.Writer
 	silent   bool
